@@ -1,0 +1,93 @@
+"""From Example to chat messages, and from completion back to text.
+
+Three small functions that every stage shares, because each has bitten users elsewhere:
+reward functions that got message lists and expected strings, thoughts stripped at the first
+``</think>`` in one place and at the last in another, prompts built one way for training and
+another way for evaluation. No torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from radvlm_course.records import Example
+
+__all__ = ["THINK_SUFFIX", "Split", "completion_text", "split_thought", "to_messages", "to_prompt_completion"]
+
+THINK_SUFFIX = " /think"
+THINK_END = "</think>"
+
+Message = dict[str, Any]
+
+
+def to_messages(example: Example, thinking: bool = False) -> list[Message]:
+    """The prompt: one user turn with the image first, then the question.
+
+    Args:
+        thinking: append the suffix that asks the model to think first.
+    """
+    question = example.question + (THINK_SUFFIX if thinking else "")
+    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}]
+
+
+def to_prompt_completion(example: Example) -> dict[str, list[Message]]:
+    """The ``prompt`` and ``completion`` columns that TRL's trainers read."""
+    return {
+        "prompt": to_messages(example),
+        "completion": [{"role": "assistant", "content": [{"type": "text", "text": example.answer}]}],
+    }
+
+
+def completion_text(completion: str | Sequence[Message]) -> str:
+    """The text that the model wrote, whether it comes as a string or as chat messages.
+
+    TRL hands reward functions a string for plain prompts and a list of messages for
+    conversational ones, whose content is a string or a list of typed parts.
+
+    Raises:
+        TypeError: neither; names what was found.
+
+    >>> completion_text([{"role": "assistant", "content": "No nodule."}])
+    'No nodule.'
+    """
+    if isinstance(completion, str):
+        return completion
+    if not isinstance(completion, Sequence) or not all(isinstance(m, dict) and "content" in m for m in completion):
+        raise TypeError(f"expected a string or a list of chat messages, found {type(completion).__name__}: {completion!r:.200}")
+    pieces: list[str] = []
+    for message in completion:
+        content = message["content"]
+        if isinstance(content, str):
+            pieces.append(content)
+        else:
+            pieces.extend(part["text"] for part in content if part.get("type") == "text")
+    return "".join(pieces)
+
+
+class Split(NamedTuple):
+    """A completion in two parts; ``response`` is None if the model never got to it."""
+
+    thought: str
+    response: str | None
+
+
+def split_thought(text: str, thinking: bool = False) -> Split:
+    """Split a completion at its **last** ``</think>``.
+
+    Args:
+        text: the completion.
+        thinking: the model was asked to think. Then a completion without ``</think>`` was cut
+            off in mid-thought and has no response; otherwise all of it is the response.
+
+    >>> split_thought("<think>heart wide</think> Cardiomegaly.", thinking=True)
+    Split(thought='heart wide', response='Cardiomegaly.')
+    >>> split_thought("<think>heart wi", thinking=True).response is None
+    True
+    """
+    before, tag, after = text.rpartition(THINK_END)
+    if tag:
+        return Split(before.strip().removeprefix("<think>").strip(), after.strip())
+    if thinking:
+        return Split(text.strip().removeprefix("<think>").strip(), None)
+    return Split("", text.strip())
