@@ -54,15 +54,21 @@ def completion_text(completion: str | Sequence[Message]) -> str:
     if isinstance(completion, str):
         return completion
     if not isinstance(completion, Sequence) or not all(isinstance(m, dict) and "content" in m for m in completion):
-        raise TypeError(f"expected a string or a list of chat messages, found {type(completion).__name__}: {completion!r:.200}")
-    pieces: list[str] = []
-    for message in completion:
-        content = message["content"]
-        if isinstance(content, str):
-            pieces.append(content)
-        else:
-            pieces.extend(part["text"] for part in content if part.get("type") == "text")
-    return "".join(pieces)
+        found = f"{type(completion).__name__}: {completion!r:.200}"
+        raise TypeError(f"expected a string or a list of chat messages, found {found}")
+    messages: Any = completion
+    return "".join(_content_text(message["content"]) for message in messages)
+
+
+def _content_text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence) and all(isinstance(part, dict) for part in content):
+        texts: list[Any] = [part.get("text") for part in content if part.get("type") == "text"]
+        if all(isinstance(text, str) for text in texts):
+            return "".join(texts)
+    found = f"{type(content).__name__}: {content!r:.200}"
+    raise TypeError(f"expected message content as a string or a list of typed parts, found {found}")
 
 
 class Split(NamedTuple):

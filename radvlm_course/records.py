@@ -86,6 +86,9 @@ class Study:
         wrong = {name: value for name, value in self.findings.items() if value not in (PRESENT, ABSENT, UNCERTAIN)}
         if wrong:
             raise RecordError(f"findings: expected 1, 0 or -1, found {wrong} ({self.study_id})")
+        if len(self.image_size) != 2 or min(self.image_size) <= 0:
+            found = f"{self.image_size} ({self.study_id})"
+            raise RecordError(f"image_size: expected (width, height) in pixels, found {found}")
 
 
 @dataclass(frozen=True)
@@ -139,20 +142,23 @@ def from_dict(values: dict[str, Any], kind: type[Record]) -> Record:
     Raises:
         RecordError: a key is unknown or missing, or a value breaks the record's contract.
     """
+    if not isinstance(values, dict):
+        raise RecordError(f"expected an object with the fields of {kind.__name__}, found {values!r:.80}")
     known = {f.name for f in dataclasses.fields(kind)}
     if unknown := sorted(set(values) - known):
-        raise RecordError(f"unknown field {', '.join(unknown)}; a {kind.__name__} has {', '.join(sorted(known))}")
+        raise RecordError(f"unknown field {', '.join(unknown)}; {kind.__name__} has {', '.join(sorted(known))}")
     required = {
         f.name
         for f in dataclasses.fields(kind)
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     }
     if missing := sorted(required - set(values)):
-        raise RecordError(f"missing field {', '.join(missing)} of a {kind.__name__}")
+        raise RecordError(f"missing field {', '.join(missing)} of {kind.__name__}")
+    _check_containers(values, kind)
     converted = dict(values)
     try:
         for name in _BOX_MAPS:
-            if converted.get(name):
+            if name in converted:
                 converted[name] = {k: tuple(Box(*b) for b in boxes) for k, boxes in converted[name].items()}
         if "boxes" in converted:
             converted["boxes"] = tuple(Box(*box) for box in converted["boxes"])
@@ -161,21 +167,43 @@ def from_dict(values: dict[str, Any], kind: type[Record]) -> Record:
                 converted[name] = tuple(converted[name])
         return kind(**converted)
     except (BoxError, TypeError) as error:
-        raise RecordError(f"not a {kind.__name__}: {error}") from error
+        raise RecordError(f"not a valid {kind.__name__}: {error}") from error
+
+
+def _check_containers(values: dict[str, Any], kind: type[Record]) -> None:
+    for f in dataclasses.fields(kind):
+        outer = str(f.type).partition("[")[0]
+        expected, name = {"str": (str, "text"), "dict": (dict, "an object")}.get(outer, ((list, tuple), "a list"))
+        if f.name in values and not isinstance(values[f.name], expected):
+            raise RecordError(f"{f.name}: expected {name}, found {values[f.name]!r:.80}")
 
 
 def write_jsonl(records: Iterable[Study | Example], path: str | os.PathLike[str]) -> int:
-    """Write one record a line; the file appears whole or not at all. Returns the count."""
+    """Write one record a line; the file appears whole or not at all. Returns the count.
+
+    Raises:
+        RecordError: a record holds a value that JSON or UTF-8 cannot; names the record.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
     count = 0
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        for record in records:
-            file.write(json.dumps(to_dict(record), ensure_ascii=False, allow_nan=False) + "\n")
-            count += 1
-    partial.replace(target)
+    try:
+        with partial.open("wb") as file:
+            for record in records:
+                file.write(_json_line(record))
+                count += 1
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
     return count
+
+
+def _json_line(record: Study | Example) -> bytes:
+    try:
+        return (json.dumps(to_dict(record), ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"{getattr(record, 'id', record.study_id)}: cannot be written as JSON: {error}") from error
 
 
 def read_jsonl(path: str | os.PathLike[str], kind: type[Record]) -> Iterator[Record]:
@@ -184,20 +212,26 @@ def read_jsonl(path: str | os.PathLike[str], kind: type[Record]) -> Iterator[Rec
     Raises:
         RecordError: a line is not JSON or not a ``kind``; names the file and the line.
     """
-    with open(path, encoding="utf-8") as file:
+    with open(path, "rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                yield from_dict(json.loads(line), kind)
-            except (json.JSONDecodeError, RecordError) as error:
+                record = from_dict(json.loads(line.decode("utf-8-sig")), kind)
+            except (ValueError, RecursionError) as error:  # broken JSON, broken UTF-8, broken record
                 raise RecordError(f"{path}, line {number}: {error}") from error
+            yield record
 
 
-def write_parquet(records: Iterable[Study | Example], path: str | os.PathLike[str], rows_per_group: int = 10_000) -> int:
+def write_parquet(
+    records: Iterable[Study | Example], path: str | os.PathLike[str], rows_per_group: int = 10_000
+) -> int:
     """Write records as Parquet, streaming in row groups. Returns the count.
 
     Nested maps of boxes are stored as JSON strings, so that the columns are the same for every dataset.
+
+    Raises:
+        RecordError: there is no record to write, or Study and Example are mixed in one file.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -206,34 +240,53 @@ def write_parquet(records: Iterable[Study | Example], path: str | os.PathLike[st
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
     writer: pq.ParquetWriter | None = None
+    kind: type[Study | Example] | None = None
     count = 0
     try:
         for group in _grouped(records, rows_per_group):
-            table = pa.Table.from_pylist([_flat(record) for record in group])
-            if writer is None:
-                writer = pq.ParquetWriter(partial, table.schema)
-            writer.write_table(table.cast(writer.schema))
+            kind = type(group[0]) if kind is None else kind
+            if wrong := {type(record).__name__ for record in group if type(record) is not kind}:
+                raise RecordError(f"{path}: expected {kind.__name__} records only, found {', '.join(wrong)}")
+            writer = pq.ParquetWriter(partial, _schema(kind)) if writer is None else writer
+            writer.write_table(pa.Table.from_pylist([_flat(record) for record in group], schema=writer.schema))
             count += len(group)
+        if writer is None:
+            raise RecordError(f"nothing to write to {path}: no record was given")
+        writer.close()
+        partial.replace(target)
     finally:
         if writer is not None:
             writer.close()
-    if writer is None:
-        raise RecordError(f"nothing to write to {path}: no record was given")
-    partial.replace(target)
+        partial.unlink(missing_ok=True)
     return count
 
 
+def _schema(kind: type[Study | Example]) -> Any:
+    import pyarrow as pa
+
+    lists = {"image_size": pa.list_(pa.int64()), "labels": pa.list_(pa.string())}
+    return pa.schema([(f.name, lists.get(f.name, pa.string())) for f in dataclasses.fields(kind)])
+
+
 def read_parquet(path: str | os.PathLike[str], kind: type[Record]) -> Iterator[Record]:
-    """Read records back from :func:`write_parquet`, one row group in memory at a time."""
+    """Read records back from :func:`write_parquet`, one row group in memory at a time.
+
+    Raises:
+        RecordError: a row is not a ``kind``; names the file and the row, counted from 1.
+    """
     import pyarrow.parquet as pq
 
+    number = 0
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches():
             for row in batch.to_pylist():
-                for name in ("findings", "boxes", *_BOX_MAPS):
-                    if name in row:
-                        row[name] = json.loads(row[name])
-                yield from_dict(row, kind)
+                number += 1
+                try:
+                    nested = {name: json.loads(row[name]) for name in ("findings", "boxes", *_BOX_MAPS) if name in row}
+                    record = from_dict(row | nested, kind)
+                except (ValueError, TypeError, RecursionError) as error:
+                    raise RecordError(f"{path}, row {number}: {error}") from error
+                yield record
 
 
 def _flat(record: Study | Example) -> dict[str, Any]:

@@ -1,0 +1,108 @@
+"""The command line: ``python -m radvlm_course <stage> --profile laptop --run NAME``.
+
+One command for each stage, ``run`` for all of them, ``doctor`` for the machine. Heavy imports wait
+until a stage needs them, so ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+STAGE_HELP = {
+    "curate": "write the films and build the instruction pairs",
+    "base": "make the tiny model: tokenizer, weights, vision pre-training",
+    "sft": "supervised fine-tuning",
+    "grpo_grounding": "GRPO on visual grounding (soft-F1), from the SFT model",
+    "grpo_reports": "GRPO on reports (GLEU), from the SFT model",
+    "evaluate": "predict, score and draw every model of the run",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m radvlm_course", description=__doc__.split("\n\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, text in {**STAGE_HELP, "run": "all stages, one after the other"}.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--profile", default="laptop", help="a profile's name or a YAML file (default: laptop)")
+        command.add_argument("--run", default="course", help="name of the run folder (default: course)")
+        command.add_argument("--runs-root", default="runs", help="folder of all run folders (default: runs)")
+        command.add_argument("--seed", type=int, help="seed of training (default: the profile's)")
+        command.add_argument("--source", help="dataset to read (default: the profile's)")
+        command.add_argument("--root", help="folder of the dataset, required with another --source")
+        command.add_argument("--start-from", help="model folder or hub name to start from instead of making a base")
+        command.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting, as in sft.trainer.max_steps=50"
+        )
+        command.add_argument("--quiet", action="store_true", help="no progress bars")
+    commands.add_parser("doctor", help="what this machine has, what each tier needs, what is missing")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point. Returns the exit status: 0 done, 1 refused with a reason, 130 interrupted."""
+    options = build_parser().parse_args(arguments)
+    if options.command == "doctor":
+        from radvlm_course.doctor import report
+
+        print(report())
+        return 0
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        return _run_stages(options)
+    except KeyboardInterrupt:
+        print(
+            f"\ninterrupted: run {options.run!r} keeps its finished stages and its last checkpoint; "
+            "the same command goes on from there",
+            file=sys.stderr,
+        )
+        return 130
+    except (ValueError, RuntimeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        if os.environ.get("RADVLM_COURSE_TRACEBACK"):
+            raise
+        return 1
+
+
+def _run_stages(options: argparse.Namespace) -> int:
+    from radvlm_course.stages import open_course
+
+    course = open_course(
+        options.profile, options.run, _overrides(options), root=options.runs_root, progress=not options.quiet
+    )
+    course.check()
+    if options.command != "run":
+        print(f"{options.command}: {course.ensure(options.command)}")
+    else:
+        for stage in STAGE_HELP:
+            if stage not in course.stages():
+                print(f"{stage:<15} left out: the source has no reports")
+                continue
+            started = time.perf_counter()
+            folder = course.ensure(stage)
+            print(f"{stage:<15} {time.perf_counter() - started:7.1f} s  {folder}", flush=True)
+    table = course.run.folder / "evaluate" / "results.md"
+    if options.command in ("run", "evaluate") and table.exists():
+        print("\n" + table.read_text(encoding="utf-8"))
+    return 0
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, Any]:
+    from radvlm_course.profiles import parse_override
+
+    overrides: dict[str, Any] = dict(parse_override(text) for text in options.set)
+    if options.seed is not None:
+        overrides["seed"] = options.seed
+    if options.source is not None:
+        if options.root is None:
+            raise ValueError(f"--source {options.source} also needs --root, the folder that holds the dataset")
+        overrides["curate.source"] = options.source
+    if options.root is not None:
+        overrides["curate.root"] = options.root
+    if options.start_from is not None:
+        overrides["model.name_or_path"] = options.start_from
+    return overrides

@@ -1,0 +1,166 @@
+"""The results table: models down, metrics across, each cell with its interval.
+
+One table, three ways out: Markdown for the README and notebooks, CSV in long form (one line a number) for
+any other tool, and plain dicts.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from radvlm_course.evaluation.score import Scores
+from radvlm_course.evaluation.statistics import Interval
+
+__all__ = ["METRIC_TITLES", "ResultRow", "Table", "difference_table", "label_table", "results_table"]
+
+METRIC_TITLES = {
+    "map50": "mAP@0.5",
+    "map50_paper": "mAP@0.5 (paper-compatible)",
+    "soft_f1": "soft-F1",
+    "recall50": "recall@0.5",
+    "precision50": "precision@0.5",
+    "accuracy50": "accuracy@0.5",
+    "average_precision50": "AP@0.5",
+    "gleu": "GLEU",
+    "rouge_l": "ROUGE-L",
+    "finding_f1": "finding F1",
+    "finding_f1_micro": "finding F1 (micro)",
+    "finding_f1_macro": "finding F1 (macro)",
+    "finding_side_f1_micro": "finding and side F1 (micro)",
+    "finding_side_f1_macro": "finding and side F1 (macro)",
+    "findings_exact": "all findings right",
+    "characters": "mean characters",
+    "words": "mean words",
+    "recall": "recall",
+    "precision": "precision",
+}
+"""How tables write a metric; in all but the two lengths a higher value is better."""
+
+_WITHOUT_DIRECTION = ("characters", "words")
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One line of a table: a model (or a label) on a task, with its metrics."""
+
+    name: str
+    task: str
+    n: int
+    metrics: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Results, ready to be written.
+
+    Attributes:
+        rows: the lines, in the order shown.
+        first_column: heading of the names.
+        signed: write a sign, for differences.
+    """
+
+    rows: tuple[ResultRow, ...]
+    first_column: str = "model"
+    signed: bool = False
+
+    def to_markdown(self, metrics: Sequence[str] | None = None, intervals: bool = True) -> str:
+        """One Markdown table for each task, with the examples' number and 95% intervals in brackets.
+
+        Args:
+            metrics: which columns, in this order; None shows all.
+            intervals: write the intervals.
+        """
+        blocks = []
+        for task in dict.fromkeys(row.task for row in self.rows):
+            rows = [row for row in self.rows if row.task == task]
+            shown = [name for name in metrics or METRIC_TITLES if any(name in row.metrics for row in rows)]
+            lines = [[self.first_column, "n", *(METRIC_TITLES.get(name, name) for name in shown)]]
+            lines += [[row.name, str(row.n), *(self._cell(row, name, intervals) for name in shown)] for row in rows]
+            lines.insert(1, ["---"] + ["---:"] * (len(shown) + 1))
+            table = "\n".join("| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines)
+            blocks.append(f"**{task.replace('_', ' ')}**\n\n{table}\n")
+        return "\n".join(blocks)
+
+    def to_csv(self) -> str:
+        """Long form: one line for each number, with its interval, n and patients."""
+        text = io.StringIO()
+        columns = [self.first_column, "task", "metric", "value", "low", "high", "n", "patients", "level"]
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        for entry in self.to_dicts():
+            writer.writerow({self.first_column: entry.pop("name"), **entry})
+        return text.getvalue()
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One dict for each number: name, task, metric, value, low, high, n, patients, level."""
+        return [
+            {"name": row.name, "task": row.task, "metric": name, **interval.to_dict()}
+            for row in self.rows
+            for name, interval in row.metrics.items()
+        ]
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return self.to_markdown()
+
+    def _cell(self, row: ResultRow, name: str, intervals: bool) -> str:
+        interval = row.metrics.get(name)
+        if interval is None or math.isnan(interval.value):
+            return "n/a"
+        digits = 1 if name in _WITHOUT_DIRECTION else 3
+        sign = "+" if self.signed else ""
+        text = f"{interval.value:{sign}.{digits}f}"
+        if not intervals or math.isnan(interval.low):
+            return text
+        return f"{text} [{interval.low:{sign}.{digits}f}, {interval.high:{sign}.{digits}f}]"
+
+
+def results_table(scores: Sequence[Scores] | Mapping[str, Scores], tasks: Sequence[str] | None = None) -> Table:
+    """Models down, metrics across.
+
+    Args:
+        scores: scores of several models; a mapping gives the names to show, else each model's own.
+        tasks: which tasks; None shows all.
+    """
+    named = list(scores.items()) if isinstance(scores, Mapping) else [(item.model, item) for item in scores]
+    rows = [
+        ResultRow(name, task, item.counts[task]["examples"], metrics)
+        for name, item in named
+        for task, metrics in item.tasks.items()
+        if tasks is None or task in tasks
+    ]
+    return Table(tuple(sorted(rows, key=lambda row: tasks.index(row.task) if tasks else 0)))
+
+
+def label_table(scores: Scores, task: str) -> Table:
+    """The labels (or findings) of one model on one task; n is the examples with that label.
+
+    Raises:
+        ValueError: the task was not scored.
+    """
+    if task not in scores.labels:
+        raise ValueError(f"task {task!r} was not scored; scored: {', '.join(scores.labels) or 'none'}")
+    rows = [
+        ResultRow(label, task, next(iter(metrics.values())).n, metrics)
+        for label, metrics in scores.labels[task].items()
+    ]
+    return Table(tuple(rows), first_column="label")
+
+
+def difference_table(comparisons: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> Table:
+    """Paired differences, as :func:`radvlm_course.evaluation.score.compare` gives them, by name."""
+    rows = [
+        ResultRow(name, task, max((interval.n for interval in metrics.values()), default=0), dict(metrics))
+        for name, comparison in comparisons.items()
+        for task, metrics in comparison.items()
+    ]
+    return Table(tuple(rows), first_column="difference", signed=True)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

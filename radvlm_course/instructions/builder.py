@@ -1,0 +1,250 @@
+"""From a Study to instruction pairs.
+
+One radiograph gives many pairs: its report, its list of findings, one question a structure or finding that has
+boxes. What may vary (the wording) is drawn from a generator that is seeded with the pair's own identity, never with
+its place in a queue: the same seed gives the same bytes on any machine, in any order, with any number of processes.
+
+Left out: the two conversation tasks, whose answers a language model has to write first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from radvlm_course.boxes import Box, format_boxes
+from radvlm_course.instructions.build_report import PROBLEMS, BuildReport, BuildWarning
+from radvlm_course.instructions.labels import PAPER, LabelSemantics, present_findings, targets
+from radvlm_course.instructions.templates import load_templates
+from radvlm_course.records import TASKS, Example, Study
+
+__all__ = [
+    "BuildError",
+    "BuildOptions",
+    "BuildReport",
+    "BuildWarning",
+    "build",
+    "build_examples",
+]
+
+_GROUNDING = ("anatomical_grounding", "abnormality_grounding", "phrase_grounding")
+
+
+class BuildError(ValueError):
+    """A study that cannot give this pair, with the reason."""
+
+    def __init__(self, reason: str, study: Study, task: str) -> None:
+        super().__init__(f"{task} of study {study.study_id}: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What shapes the pairs besides the study: the set of wordings and the meaning of labels."""
+
+    templates: str = "full"
+    semantics: LabelSemantics = PAPER
+
+
+DEFAULT = BuildOptions()
+
+
+@dataclass(frozen=True)
+class _Pair:
+    question: str
+    answer: str
+    boxes: tuple[Box, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+def build(
+    study: Study,
+    task: str,
+    rng: random.Random,
+    *,
+    label: str | None = None,
+    repeat: int = 0,
+    options: BuildOptions = DEFAULT,
+) -> Example:
+    """One instruction pair.
+
+    Args:
+        rng: draws the wording, and the label if none is given.
+        label: the structure, finding or phrase to ask about, for the grounding tasks.
+        repeat: which of several pairs with the same question target this is; part of the example's id.
+
+    Returns:
+        the pair; its boxes from left to right on the image, unit coordinates, unrounded.
+
+    Raises:
+        BuildError: the study cannot give this pair, for example because its report is empty.
+    """
+    if task not in _WRITERS:
+        known = task in TASKS
+        reason = (
+            "conversation tasks need written conversations, which a study does not have" if known else "no such task"
+        )
+        raise BuildError(f"{reason}; expected one of {', '.join(_WRITERS)}", study, task)
+    if label is None:
+        names = targets(study, task, options.semantics)
+        if not names:
+            raise BuildError(_nothing_to_ground(study, task), study, task)
+        label = names[rng.randrange(len(names))]
+    pair = _WRITERS[task](study, task, label, rng, options)
+    return Example(
+        id=f"{study.source}/{study.study_id}/{task}/{' '.join(label.split())}/{repeat}",
+        task=task,
+        image_path=study.image_path,
+        question=pair.question,
+        answer=pair.answer,
+        boxes=pair.boxes,
+        labels=pair.labels,
+        source=study.source,
+        patient_id=study.patient_id,
+        study_id=study.study_id,
+        split=study.split,
+    )
+
+
+def build_examples(
+    studies: Iterable[Study],
+    tasks: Sequence[str],
+    seed: int,
+    repeats: Mapping[str, int] | None = None,
+    *,
+    options: BuildOptions = DEFAULT,
+    report: BuildReport | None = None,
+) -> Iterator[Example]:
+    """Every pair that the studies give: one a study and task, and one a label for the grounding tasks.
+
+    Args:
+        seed: the wording of a pair depends on it and on the pair's source, study, task, label and repeat only.
+        repeats: task -> how many pairs with newly drawn wordings instead of one; 0 leaves the task out.
+        report: receives the counts of what was built and what could not be; what the data lacks is also
+            given as one :class:`BuildWarning` at the end.
+
+    Raises:
+        BuildError: a task is unknown or needs written conversations.
+    """
+    report = BuildReport() if report is None else report
+    for study in studies:
+        for task in tasks:
+            names = targets(study, task, options.semantics) if task in _WRITERS else ("",)
+            if not names:
+                report.skip(task, _nothing_to_ground(study, task), study.study_id)
+            if task == "abnormality_grounding":
+                _count_contradictions(study, report)
+            for name in names:
+                for repeat in range((repeats or {}).get(task, 1)):
+                    rng = _generator(seed, study.source, study.study_id, task, name, repeat)
+                    try:
+                        example = build(study, task, rng, label=name, repeat=repeat, options=options)
+                    except BuildError as error:
+                        if task not in _WRITERS:
+                            raise
+                        report.skip(task, error.reason, study.study_id)
+                        continue
+                    report.built[task] += 1
+                    yield example
+    report.warn()
+
+
+def _generator(*parts: object) -> random.Random:
+    text = "\x1f".join(str(part) for part in parts)
+    return random.Random(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big"))
+
+
+def _nothing_to_ground(study: Study, task: str) -> str:
+    kind = {"anatomical_grounding": "structure", "phrase_grounding": "phrase"}.get(task, "present finding")
+    return f"no {kind} with a box"
+
+
+def _count_contradictions(study: Study, report: BuildReport) -> None:
+    for name, boxes in study.abnormalities.items():
+        if boxes and study.findings.get(name) == 0:
+            report.skip("abnormality_grounding", PROBLEMS["contradiction"], study.study_id)
+
+
+def _draw(options: BuildOptions, rng: random.Random, task: str, group: str) -> str:
+    wordings = load_templates(options.templates).wordings(task, group)
+    return wordings[rng.randrange(len(wordings))]
+
+
+def _left_to_right(boxes: Iterable[Box]) -> tuple[Box, ...]:
+    return tuple(sorted(boxes))  # a Box orders by x1, y1, x2, y2
+
+
+def _lower(name: str) -> str:
+    """Lower case, unless the name is an acronym or starts in lower case; without the final full stop."""
+    name = " ".join(name.split()).removesuffix(".")
+    return name if name.isupper() or not name[:1].isupper() else name.lower()
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _report(study: Study, task: str, label: str, rng: random.Random, options: BuildOptions) -> _Pair:
+    text = " ".join(study.report.split())
+    if not text:
+        raise BuildError(PROBLEMS["empty report"], study, task)
+    question = _draw(options, rng, task, "questions")
+    answer = _draw(options, rng, task, "answers").format(report=text)
+    return _Pair(question, answer, labels=present_findings(study, options.semantics))
+
+
+def _findings_or_error(study: Study, task: str, options: BuildOptions) -> tuple[str, ...]:
+    semantics = options.semantics
+    if not study.findings and not study.abnormalities and semantics.unlabelled_as == "skip":
+        raise BuildError(PROBLEMS["unlabelled"], study, task)
+    if semantics.uncertain_as == "ignore" and -1 in study.findings.values():
+        raise BuildError("uncertain finding", study, task)
+    return present_findings(study, semantics)
+
+
+def _classification(study: Study, task: str, label: str, rng: random.Random, options: BuildOptions) -> _Pair:
+    present = _findings_or_error(study, task, options)
+    group = "none" if not present else "one" if len(present) == 1 else "several"
+    question = _draw(options, rng, task, "questions")
+    answer = _draw(options, rng, task, group)
+    if present:
+        answer = answer.format(labels=_listed([_lower(name) for name in present]))
+    return _Pair(question, answer, labels=present)
+
+
+def _detection(study: Study, task: str, label: str, rng: random.Random, options: BuildOptions) -> _Pair:
+    present = _findings_or_error(study, task, options)
+    boxed = [name for name in present if study.abnormalities.get(name)]
+    if len(boxed) < len(present) and options.semantics.unboxed_as == "skip":
+        raise BuildError(PROBLEMS["unboxed"], study, task)
+    question = _draw(options, rng, task, "questions")
+    if not boxed:
+        return _Pair(question, _draw(options, rng, task, "none"))
+    answer, finding = _draw(options, rng, task, "answers"), _draw(options, rng, task, "finding")
+    boxes = [_left_to_right(study.abnormalities[name]) for name in boxed]
+    written = [
+        finding.format(name=_lower(name), boxes=format_boxes(group)) for name, group in zip(boxed, boxes, strict=True)
+    ]
+    flat = tuple(box for group in boxes for box in group)
+    return _Pair(question, answer.format(findings="; ".join(written)), flat, tuple(boxed))
+
+
+def _grounding(study: Study, task: str, label: str, rng: random.Random, options: BuildOptions) -> _Pair:
+    if label not in targets(study, task, options.semantics):
+        raise BuildError(f"no box to show for {label!r}", study, task)
+    named = {"anatomical_grounding": study.structures, "phrase_grounding": study.phrases}
+    boxes = _left_to_right(named.get(task, study.abnormalities)[label])
+    wordings = "phrase_grounding" if task == "phrase_grounding" else "grounding"
+    question = _draw(options, rng, wordings, "questions").format(name=_lower(label))
+    answer = _draw(options, rng, wordings, "answers").format(name=_lower(label), boxes=format_boxes(boxes))
+    return _Pair(question, answer, boxes, (label,))
+
+
+_WRITERS: Mapping[str, Callable[[Study, str, str, random.Random, BuildOptions], _Pair]] = {
+    "report_generation": _report,
+    "abnormality_classification": _classification,
+    "abnormality_detection": _detection,
+    **dict.fromkeys(_GROUNDING, _grounding),
+}

@@ -1,0 +1,263 @@
+"""Profiles: one YAML file holds every number by which one tier differs from another.
+
+The code is the same on a laptop and on a cluster; a profile says which model, how much data, how
+many steps. It is read into frozen dataclasses, so that a misspelled key or an impossible value is
+an error before anything runs, not a surprise after an hour. What goes to a trainer stays a plain
+mapping under ``trainer``, named as TRL names it; :func:`check_trainer_options` holds it against the
+installed config class. No torch here.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import importlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from radvlm_course.settings import ProfileError, build_settings, close_matches, limits, load_yaml, parse_yaml
+
+__all__ = [
+    "CurateSettings",
+    "EvaluateSettings",
+    "GrpoSettings",
+    "ModelSettings",
+    "Profile",
+    "ProfileError",
+    "Requirements",
+    "SftSettings",
+    "VisionPretrainingSettings",
+    "available_profiles",
+    "check_trainer_options",
+    "load_profile",
+    "parse_override",
+]
+
+SPLITS = ("train", "validation", "test")
+MODEL_KINDS = ("tiny", "full", "lora", "qlora", "unsloth")
+# Set by the stages themselves, never by a profile.
+SET_BY_THE_STAGE = ("output_dir", "seed", "data_seed", "report_to", "remove_unused_columns")
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What the machine must have. Sizes in GB of 2**30 bytes; ``gpu_memory_gb`` is that of each GPU."""
+
+    memory_gb: float = field(metadata=limits(0))
+    gpus: int = field(default=0, metadata=limits(0))
+    gpu_memory_gb: float = field(default=0.0, metadata=limits(0))
+    disk_gb: float = field(default=0.0, metadata=limits(0))
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which model, and how it is trained.
+
+    Attributes:
+        kind: ``tiny`` is built from scratch; the others load ``name_or_path``.
+        image_size: side of the square film in pixels, for ``tiny``.
+        max_pixels: upper limit of a film's area in pixels, for every kind.
+        tiny: sizes of the tiny model, fields of ``radvlm_course.models.tiny.TinySettings``.
+    """
+
+    kind: str = field(metadata=limits(choices=MODEL_KINDS))
+    image_size: int = field(metadata=limits(16))
+    max_pixels: int = field(metadata=limits(256))
+    name_or_path: str | None = None
+    tiny: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CurateSettings:
+    """Which films. ``patients``: split -> number of patients to make, for the phantoms; ``mixture``: which
+    tasks in which share, a file in ``configs/mixtures``; ``image_size`` in pixels; ``seed`` of the films and of
+    the wordings, apart from the training's so that several training seeds see the same data."""
+
+    source: str
+    root: str
+    image_size: int = field(metadata=limits(16))
+    mixture: str
+    patients: dict[str, int] = field(default_factory=dict, metadata=limits(1, keys=SPLITS))
+    workers: int = field(default=1, metadata=limits(1))
+    seed: int = field(default=0, metadata=limits(0))
+
+
+@dataclass(frozen=True)
+class VisionPretrainingSettings:
+    """As in :mod:`radvlm_course.training.vision_pretraining`; only the tiny model has this stage."""
+
+    steps: int = field(metadata=limits(1))
+    batch_size: int = field(metadata=limits(1))
+    learning_rate: float = field(metadata=limits(0))
+    warmup_steps: int = field(default=20, metadata=limits(0))
+    box_weight: float = field(default=2.0, metadata=limits(0))
+    log_every: int = field(default=20, metadata=limits(1))
+
+
+@dataclass(frozen=True)
+class SftSettings:
+    """Supervised fine-tuning. ``trainer``: fields of ``trl.SFTConfig``."""
+
+    trainer: dict[str, Any]
+    freeze_vision: bool = True
+
+
+@dataclass(frozen=True)
+class GrpoSettings:
+    """One GRPO stage.
+
+    Attributes:
+        reward: a name in :mod:`radvlm_course.rewards`.
+        prompts_per_step: prompts of one generation; each gets ``trainer.num_generations`` completions.
+        checkpoint_step: start from the SFT checkpoint of this step; from the finished model if null.
+        trainer: fields of ``trl.GRPOConfig``.
+    """
+
+    reward: str
+    prompts_per_step: int = field(metadata=limits(1))
+    trainer: dict[str, Any]
+    checkpoint_step: int | None = field(default=None, metadata=limits(1))
+    freeze_vision: bool = True
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """Greedy predictions. ``max_examples`` of each task, all of them if null; ``max_new_tokens`` in tokens."""
+
+    batch_size: int = field(metadata=limits(1))
+    max_new_tokens: int = field(metadata=limits(1))
+    max_examples: int | None = field(default=None, metadata=limits(1))
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All settings of a tier. Treat it as frozen through and through: the mappings inside are its own."""
+
+    name: str
+    description: str
+    requires: Requirements
+    seed: int = field(metadata=limits(0))
+    model: ModelSettings
+    curate: CurateSettings
+    sft: SftSettings
+    grpo_grounding: GrpoSettings
+    grpo_reports: GrpoSettings
+    evaluate: EvaluateSettings
+    vision_pretraining: VisionPretrainingSettings | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values (mappings, lists, numbers, strings), ready for YAML; a copy."""
+        return dataclasses.asdict(self)
+
+
+def available_profiles() -> list[str]:
+    """Names of the profiles that come with the package."""
+    folder = resources.files("radvlm_course") / "configs" / "profiles"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_profile(name_or_path: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None) -> Profile:
+    """Read a profile.
+
+    Args:
+        name_or_path: ``laptop`` (a profile of the package), or the path of a YAML file.
+        overrides: dotted key -> value, put in before anything is checked, e.g. ``{"sft.trainer.max_steps": 10}``.
+
+    Raises:
+        ProfileError: no such profile, an unknown or missing key, a wrong type, a value out of range.
+    """
+    path = _profile_path(name_or_path)
+    values = load_yaml(path)
+    source = os.fspath(name_or_path) if os.fspath(name_or_path).endswith((".yaml", ".yml")) else path.name
+    for key, value in (overrides or {}).items():
+        _override(values, key, value)
+    if overrides:
+        source += f" (with {', '.join(f'{key}={value}' for key, value in overrides.items())})"
+    profile = build_settings(Profile, values, source)
+    _check_together(profile, source)
+    return profile
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Read ``key.key=value`` from a command line; the value is read as YAML (``3``, ``1e-4``, ``null``, ``[a, b]``).
+
+    Raises:
+        ProfileError: not of that form.
+    """
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", key):
+        raise ProfileError(f"expected an override like sft.trainer.max_steps=10, found {text!r}")
+    try:
+        return key, parse_yaml(value)
+    except yaml.YAMLError as error:
+        raise ProfileError(f"the value of the override {text!r} is not valid YAML: {error}") from error
+
+
+def check_trainer_options(section: SftSettings | GrpoSettings, config_class: type[Any] | str, name: str = "") -> None:
+    """Check that every key of ``section.trainer`` is a setting of the installed trainer.
+
+    Args:
+        section: the stage's settings.
+        config_class: the config class, or where it is (``"trl.SFTConfig"``: imported only now).
+        name: the section's name in the profile, for the message.
+
+    Raises:
+        ProfileError: a key that the class does not have (with close matches), or one that the stage itself sets.
+    """
+    if isinstance(config_class, str):
+        module, _, attribute = config_class.rpartition(".")
+        config_class = getattr(importlib.import_module(module), attribute)
+    assert isinstance(config_class, type)
+    known = {entry.name for entry in dataclasses.fields(config_class) if entry.init}
+    where = f"{name}.trainer" if name else "trainer"
+    for key in section.trainer:
+        if key in SET_BY_THE_STAGE:
+            raise ProfileError(f"{where}.{key} is set by the stage itself: remove it from the profile")
+        if key not in known:
+            version = getattr(importlib.import_module(config_class.__module__.split(".")[0]), "__version__", "")
+            raise ProfileError(
+                f"{where}.{key}: {config_class.__name__} has no such setting in the installed version {version}"
+                + close_matches(key, known)
+            )
+
+
+def _profile_path(name_or_path: str | os.PathLike[str]) -> Path:
+    text = os.fspath(name_or_path)
+    if text.endswith((".yaml", ".yml")) or "/" in text or "\\" in text:
+        if not Path(text).is_file():
+            raise ProfileError(f"there is no profile at {text}; profiles by name: {', '.join(available_profiles())}")
+        return Path(text)
+    if text not in available_profiles():
+        raise ProfileError(
+            f"there is no profile named {text!r}; there are: {', '.join(available_profiles())}. "
+            "A file of your own is given by its path, ending in .yaml"
+        )
+    return Path(str(resources.files("radvlm_course") / "configs" / "profiles" / f"{text}.yaml"))
+
+
+def _override(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, key = dotted.split(".")
+    inner = values
+    for depth, section in enumerate(sections, start=1):
+        if not isinstance(inner.get(section), dict):
+            raise ProfileError(
+                f"override {dotted}: the profile has no section {'.'.join(sections[:depth])!r}"
+                + close_matches(section, [name for name in inner if isinstance(inner[name], dict)])
+            )
+        inner = inner[section]
+    inner[key] = copy.deepcopy(value)
+
+
+def _check_together(profile: Profile, source: str) -> None:
+    if profile.model.kind != "tiny" and not profile.model.name_or_path:
+        raise ProfileError(f"{source}: model.name_or_path must name a model for model.kind {profile.model.kind!r}")
+    if profile.curate.source == "phantom" and (missing := set(SPLITS) - set(profile.curate.patients)):
+        raise ProfileError(f"{source}: curate.patients must give a number for {', '.join(sorted(missing))}")

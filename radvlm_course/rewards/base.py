@@ -1,0 +1,137 @@
+"""The contract that every reward keeps.
+
+``reward(completions, examples) -> list[float]`` is pure over the batch: the value of one pair does not
+depend on the other pairs, on their order or on earlier calls. Higher is always better. A scorer that
+breaks raises and names the example, because a broken scorer that answers "0" teaches the policy nonsense
+in silence.
+
+What a reward gets is the *response*: thoughts are taken off before, in one place
+(:mod:`radvlm_course.rewards.trl_adapter` in training, :class:`~radvlm_course.evaluation.predictions.Prediction`
+in evaluation). Weights and sums of several rewards are the trainer's business, not the reward's.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from radvlm_course.records import Example
+
+__all__ = ["BOX_TASKS", "TEXT_TASKS", "Reward", "RewardError"]
+
+BOX_TASKS = ("anatomical_grounding", "abnormality_grounding", "abnormality_detection", "phrase_grounding")
+TEXT_TASKS = ("report_generation", "abnormality_classification", "conversation")
+
+_RANGE_TOLERANCE = 1e-6
+
+
+class RewardError(RuntimeError):
+    """A reward that cannot be given; the message names the reward and the example."""
+
+
+class Reward(ABC):
+    """Base class of all rewards; a subclass sets the attributes and writes :meth:`score`.
+
+    Attributes:
+        name: how it is registered and logged.
+        range: (lowest, highest) value it can give; may be infinite. Higher is better.
+        empty_value: what a completion earns that has no response (blank, or cut off in mid-thought).
+        tasks: the tasks it can judge; an example of another task is refused.
+    """
+
+    name: str
+    range: tuple[float, float]
+    empty_value: float
+    tasks: tuple[str, ...]
+
+    @abstractmethod
+    def score(self, response: str, example: Example) -> float:
+        """The value of one response (never blank) to one example."""
+
+    def score_batch(self, responses: Sequence[str], examples: Sequence[Example]) -> Sequence[float]:
+        """The values of many responses; a reward that runs a model overrides this to run it once.
+
+        Raises:
+            RewardError: :meth:`score` failed; names the example.
+        """
+        values = []
+        for response, example in zip(responses, examples, strict=True):
+            try:
+                values.append(self.score(response, example))
+            except RewardError:
+                raise
+            except Exception as error:
+                raise RewardError(f"{self.name} failed on example {example.id!r}: {error!r}") from error
+        return values
+
+    def check_example(self, example: Example) -> None:
+        """Refuse an example that this reward cannot judge; training calls it before the first step.
+
+        Raises:
+            RewardError: the example's task is not one of :attr:`tasks`.
+        """
+        if example.task not in self.tasks:
+            raise RewardError(
+                f"{self.name} judges {', '.join(self.tasks)}; example {example.id!r} is {example.task}: "
+                "give it another reward or leave it out"
+            )
+
+    def __call__(self, completions: Sequence[str], examples: Sequence[Example]) -> list[float]:
+        """Values of a batch, one for each completion, in order.
+
+        Args:
+            completions: responses as plain text, thoughts already taken off.
+            examples: the example that each completion answers, same length.
+
+        Returns:
+            Finite floats within :attr:`range`; :attr:`empty_value` for a blank completion.
+
+        Raises:
+            ValueError: the two lengths differ.
+            TypeError: a completion is not a string; names the example.
+            RewardError: an example cannot be judged or the scorer failed; names the example.
+        """
+        self._check_inputs(completions, examples)
+        answered = [index for index, completion in enumerate(completions) if completion.strip()]
+        values = [float(self.empty_value)] * len(completions)
+        if answered:
+            chosen = [examples[index] for index in answered]
+            for index, value in zip(answered, self._scored([completions[i] for i in answered], chosen), strict=True):
+                values[index] = value
+        return values
+
+    def _check_inputs(self, completions: Sequence[str], examples: Sequence[Example]) -> None:
+        if isinstance(completions, str):
+            raise TypeError(f"{self.name}: expected a list of completions, found one string: put it into a list")
+        if len(completions) != len(examples):
+            raise ValueError(
+                f"{self.name}: expected one example for each completion, "
+                f"found {len(completions)} completions and {len(examples)} examples"
+            )
+        for completion, example in zip(completions, examples, strict=True):
+            if not isinstance(completion, str):
+                raise TypeError(
+                    f"{self.name}: expected text for example {example.id!r}, found {type(completion).__name__}: "
+                    "convert chat messages with chat.completion_text"
+                )
+            self.check_example(example)
+
+    def _scored(self, responses: list[str], examples: list[Example]) -> list[float]:
+        try:
+            values = [float(value) for value in self.score_batch(responses, examples)]
+        except RewardError:
+            raise
+        except Exception as error:
+            ids = ", ".join(repr(example.id) for example in examples[:3])
+            raise RewardError(f"{self.name} failed on a batch of {len(examples)} (first: {ids}): {error!r}") from error
+        if len(values) != len(examples):
+            raise RewardError(f"{self.name} gave {len(values)} values for {len(examples)} completions")
+        low, high = self.range
+        for value, example in zip(values, examples, strict=True):
+            if not math.isfinite(value) or not low - _RANGE_TOLERANCE <= value <= high + _RANGE_TOLERANCE:
+                raise RewardError(
+                    f"{self.name} gave {value} for example {example.id!r}, expected a finite value "
+                    f"within [{low}, {high}]"
+                )
+        return values

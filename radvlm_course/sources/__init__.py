@@ -1,0 +1,77 @@
+"""One module per dataset; each has ``read(root, split) -> Iterator[Study]``.
+
+A dataset's module is imported when it is first asked for, so that a reader's dependencies are paid for by
+those who use it. To add a dataset, write its module and add its name to :data:`READERS`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from radvlm_course.records import Study
+from radvlm_course.sources._report import ReadReport, SourceError, SourceWarning
+
+__all__ = ["READERS", "ReadReport", "Source", "SourceError", "SourceWarning", "get_reader"]
+
+READERS = {
+    "phantom": "radvlm_course.sources.phantom",
+    "nih_chestxray14": "radvlm_course.sources.nih_chestxray14",
+    "chestx_det": "radvlm_course.sources.chestx_det",
+}
+_TABLE_SUFFIXES = (".csv", ".gz", ".json", ".jsonl", ".txt", ".yaml")
+
+
+def get_reader(name: str) -> Any:
+    """The module that reads the dataset ``name``; its ``read`` is the reader.
+
+    Raises:
+        SourceError: there is no such dataset; lists those that exist.
+    """
+    if name not in READERS:
+        raise SourceError(f"source: expected one of {', '.join(READERS)}; found {name!r}")
+    return importlib.import_module(READERS[name])
+
+
+class Source:
+    """One dataset in one folder: call it with a split to get its studies.
+
+    Args:
+        name: one of :data:`READERS`.
+        root: the dataset's folder.
+        options: passed on to the dataset's ``read``.
+
+    Attributes:
+        reports: split -> what its latest reading kept and left out (for readers that report it).
+    """
+
+    def __init__(self, name: str, root: str | Path, **options: Any) -> None:
+        self.name, self.root, self.options = name, Path(root), options
+        self.reports: dict[str, ReadReport] = {}
+        self._read = get_reader(name).read
+
+    def __call__(self, split: str) -> Iterator[Study]:
+        """The studies of a split."""
+        options = dict(self.options)
+        if "report" in inspect.signature(self._read).parameters:
+            self.reports[split] = options["report"] = ReadReport()
+        studies: Iterator[Study] = self._read(self.root, split, **options)
+        return studies
+
+    def fingerprint(self) -> str:
+        """A digest of the folder: every file's name and size, and the content of the tables at its top.
+
+        Changes when a table, the set of images or an option changes; an image that was replaced by one of
+        exactly the same number of bytes goes unnoticed.
+        """
+        digest = hashlib.sha256(repr((self.name, sorted(self.options.items()))).encode())
+        for path in sorted(path for path in self.root.rglob("*") if path.is_file()):
+            digest.update(f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}\n".encode())
+            if path.parent == self.root and path.suffix in _TABLE_SUFFIXES:
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()

@@ -1,0 +1,236 @@
+"""What every reader of a dataset shares: tables, image checks, boxes, and splits by patient.
+
+Whatever these functions leave out or change, they count in the reader's ``ReadReport``.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import math
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from radvlm_course.boxes import Box
+from radvlm_course.sources._report import ReadReport, SourceError
+
+__all__ = [
+    "FRACTIONS",
+    "SPLITS",
+    "ImageError",
+    "ReadReport",
+    "SourceError",
+    "check_split",
+    "find_images",
+    "find_table",
+    "hash_fraction",
+    "image_size",
+    "nih_patient",
+    "read_image",
+    "read_rows",
+    "split_of_patient",
+    "unit_box",
+]
+
+SPLITS = ("train", "validation", "test")
+FRACTIONS: Mapping[str, float] = {"train": 0.7, "validation": 0.1, "test": 0.2}
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+class ImageError(ValueError):
+    """An image file that cannot be decoded."""
+
+
+def check_split(split: str) -> None:
+    """Refuse a split that does not exist."""
+    if split not in SPLITS:
+        raise SourceError(f"split: expected {', '.join(SPLITS)}; found {split!r}")
+
+
+def hash_fraction(*parts: object) -> float:
+    """A number in [0, 1) that depends on the parts only: the same on any machine, in any process."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
+
+
+def split_of_patient(patient_id: str, seed: int = 0, fractions: Mapping[str, float] = FRACTIONS) -> str:
+    """The split of a patient, drawn by a seeded hash of the patient's identifier.
+
+    All films of a patient fall into one split, and adding patients moves nobody.
+
+    Args:
+        fractions: split -> expected fraction of the patients; they must sum to 1.
+    """
+    if set(fractions) - set(SPLITS) or not math.isclose(sum(fractions.values()), 1.0, abs_tol=1e-9):
+        raise SourceError(f"fractions: expected shares of {', '.join(SPLITS)} that sum to 1, found {dict(fractions)}")
+    position = hash_fraction("split", seed, patient_id)
+    present = [split for split in SPLITS if fractions.get(split, 0.0) > 0]
+    for split in present:
+        position -= fractions[split]
+        if position < 0:
+            return split
+    return present[-1]
+
+
+def find_table(root: Path, names: Sequence[str], where_to_get: str) -> Path:
+    """The first of the named tables that exists below ``root``, plain or gzipped.
+
+    Raises:
+        SourceError: none exists; lists what the folder holds instead.
+    """
+    for name in names:
+        for candidate in (root / name, root / f"{name}.gz"):
+            if candidate.is_file():
+                return candidate
+    if not root.is_dir():
+        raise SourceError(f"expected a folder at {root}, found none; {where_to_get}")
+    found = ", ".join(sorted(entry.name for entry in root.iterdir())[:12]) or "nothing"
+    raise SourceError(f"expected {' or '.join(names)} (or .gz) in {root}, found {found}; {where_to_get}")
+
+
+def read_rows(
+    path: Path, columns: Sequence[str], where_to_get: str, damaged: Callable[[str], None]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The named columns of a CSV file, plain or gzipped, row by row.
+
+    Rows are read by position, since some headers have more cells than their rows: NIH writes
+    ``Bbox [x,y,w,h],,,``, which a CSV reader sees as ``Bbox [x``, ``y``, ``w``, ``h]`` and three empty names.
+
+    Args:
+        damaged: called with the place of each row that has too few cells; the row is left out.
+
+    Yields:
+        (place, column -> cell without surrounding spaces), place being ``file, line N``.
+
+    Raises:
+        SourceError: the file is empty, lacks a column, or is not a readable text file.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            header = [cell.strip() for cell in next(reader, [])]
+            if missing := [column for column in columns if column not in header]:
+                raise SourceError(
+                    f"{path}: expected the column {', '.join(map(repr, missing))}, "
+                    f"found {', '.join(map(repr, header)) or 'an empty file'}; {where_to_get}"
+                )
+            at = {column: header.index(column) for column in columns}
+            for row in reader:
+                place = f"{path.name}, line {reader.line_num}"
+                if not any(cell.strip() for cell in row):
+                    continue
+                if len(row) <= max(at.values()):
+                    damaged(place)
+                else:
+                    yield place, {column: row[index].strip() for column, index in at.items()}
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(
+            f"{path}: expected a readable CSV file, found a damaged one ({error}); {where_to_get}"
+        ) from error
+
+
+def find_images(folders: Iterable[Path]) -> dict[str, list[Path]]:
+    """The image files directly in the given folders, by name without extension."""
+    images: dict[str, list[Path]] = {}
+    for folder in folders:
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                images.setdefault(path.stem, []).append(path)
+    return images
+
+
+def image_size(path: Path, decode: bool = True) -> tuple[int, int]:
+    """(width, height) in pixels of an image that can be read.
+
+    Args:
+        decode: read every pixel, which finds truncated files (some 10 ms for a film of 1024 x 1024);
+            without it only the header is read.
+
+    Raises:
+        ImageError: the file is truncated, damaged or no image.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            if decode:
+                image.load()
+            return image.size
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        zlib.error,
+        Image.DecompressionBombError,
+    ) as error:
+        raise ImageError(f"{path}: {error}") from error
+
+
+def read_image(
+    name: str, images: Mapping[str, Sequence[Path]], decode: bool, report: ReadReport
+) -> tuple[Path, tuple[int, int]] | None:
+    """(path, (width, height)) of an image by its listed name, or else by its stem with another extension.
+
+    Args:
+        images: from :func:`find_images`.
+        report: counts images that are missing, cannot be decoded (then ``None``) or have another extension.
+    """
+    candidates = images.get(Path(name).stem, [])
+    if not candidates:
+        report.skip("image file not found", name)
+        return None
+    path = next((candidate for candidate in candidates if candidate.name == name), candidates[0])
+    try:
+        size = image_size(path, decode)
+    except ImageError as error:
+        report.skip("image file that cannot be decoded", str(error))
+        return None
+    if path.name != name:
+        report.note(f"image listed as {Path(name).suffix} found as {path.suffix}", name)
+    if len(candidates) > 1:
+        report.note("image with several files, one taken", str(path))
+    return path, size
+
+
+def unit_box(corners: Sequence[Any], size: tuple[int, int], report: ReadReport, place: str) -> Box | None:
+    """A box in unit coordinates from pixel corners, cut to the image; ``None`` if nothing usable remains.
+
+    Args:
+        corners: x1, y1, x2, y2 in pixels of an image of ``size`` = (width, height), numbers or their text.
+        report: counts boxes that were cut or left out.
+    """
+    try:
+        x1, y1, x2, y2 = (float(value) for value in corners)
+    except (TypeError, ValueError):
+        report.skip("box that is not four numbers", place)
+        return None
+    if not all(math.isfinite(value) for value in (x1, y1, x2, y2)):
+        report.skip("box that is not four numbers", place)
+        return None
+    if x1 >= x2 or y1 >= y2:
+        report.skip("box with x2 <= x1 or y2 <= y1", place)
+        return None
+    width, height = size
+    if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
+        report.skip("box wholly outside the image", place)
+        return None
+    if x1 < 0 or y1 < 0 or x2 > width or y2 > height:
+        report.note("box partly outside the image, cut to it", place)
+    return Box.clipped(x1 / width, y1 / height, x2 / width, y2 / height)
+
+
+_NIH_NAME = re.compile(r"(\d{8})_\d{3}")
+
+
+def nih_patient(name: str) -> str | None:
+    """The patient in an NIH image name such as ``00000181_061.png``; ``None`` if it is named otherwise."""
+    match = _NIH_NAME.fullmatch(Path(name).stem)
+    return match.group(1) if match else None

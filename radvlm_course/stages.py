@@ -1,0 +1,287 @@
+"""The stages of the method, one function each: what the command line and the notebooks call.
+
+::
+
+    curate ──▶ base ──▶ sft ──┬─▶ grpo_grounding ──┐
+                              └─▶ grpo_reports ────┴─▶ evaluate
+
+A stage reads the folder of the stage before it and writes its own (see :mod:`radvlm_course.runs`).
+A finished stage is not repeated; a killed one resumes. ``base`` exists only for the tiny model: it
+makes the tokenizer and the vision tower that a real Qwen3-VL brings along.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from radvlm_course.profiles import Profile, check_trainer_options, load_profile
+from radvlm_course.records import Example, Study, read_jsonl
+from radvlm_course.runs import Run, RunError, append_jsonl
+
+if TYPE_CHECKING:
+    from radvlm_course.sources import Source
+
+__all__ = ["STAGE_ORDER", "Course", "open_course"]
+
+STAGE_ORDER = ("curate", "base", "sft", "grpo_grounding", "grpo_reports", "evaluate")
+_NEEDS = {
+    "curate": (),
+    "base": ("curate",),
+    "sft": ("base",),
+    "grpo_grounding": ("sft",),
+    "grpo_reports": ("sft",),
+    "evaluate": ("sft", "grpo_grounding", "grpo_reports"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """One run of the course under one profile."""
+
+    profile: Profile
+    run: Run
+    progress: bool = True
+
+    def ensure(self, stage: str) -> Path:
+        """Run a stage, and whatever it needs first, unless finished. Returns its folder.
+
+        Raises:
+            ValueError: there is no such stage.
+            RunError: the run folder holds other settings.
+        """
+        if stage not in _NEEDS:
+            raise ValueError(f"expected a stage among {', '.join(STAGE_ORDER)}; found {stage!r}")
+        if self.run.is_finished(stage):
+            return self.run.folder / stage
+        for needed in _NEEDS[stage]:
+            if needed in self.stages():
+                self.ensure(needed)
+        started = time.perf_counter()
+        summary = _STAGES[stage](self)
+        self.run.finish(stage, {**summary, "seconds": round(time.perf_counter() - started, 1)})
+        return self.run.folder / stage
+
+    def check(self) -> None:
+        """Hold the profile's trainer settings against the installed TRL, before hours are spent.
+
+        Raises:
+            ProfileError: a setting that the installed version does not have.
+        """
+        check_trainer_options(self.profile.sft, "trl.SFTConfig", "sft")
+        for name in ("grpo_grounding", "grpo_reports"):
+            check_trainer_options(getattr(self.profile, name), "trl.GRPOConfig", name)
+
+    def stages(self) -> tuple[str, ...]:
+        """The stages that this run has: without reports in the source there is no GRPO on reports."""
+        if not (self.run.is_finished("curate") and not self.examples("train", "report_generation")):
+            return STAGE_ORDER
+        return tuple(stage for stage in STAGE_ORDER if stage != "grpo_reports")
+
+    def examples(self, split: str, task: str | None = None) -> list[Example]:
+        """The curated examples of a split, of one task or of all."""
+        path = self.ensure("curate") / f"{split}.jsonl"
+        return [example for example in read_jsonl(path, Example) if task in (None, example.task)]
+
+    def studies(self, split: str) -> Iterator[Study]:
+        """The studies of a split, from the profile's source."""
+        return self.source()(split)
+
+    def source(self) -> Source:
+        """The profile's dataset, in its folder."""
+        from radvlm_course.sources import Source
+
+        return Source(self.profile.curate.source, self.profile.curate.root)
+
+
+def open_course(
+    profile: str | os.PathLike[str] | Profile = "laptop",
+    name: str = "course",
+    overrides: dict[str, Any] | None = None,
+    root: str | os.PathLike[str] = "runs",
+    progress: bool = True,
+) -> Course:
+    """Open a run, new or old, under a profile.
+
+    Raises:
+        ProfileError: the profile does not exist or holds an unknown key.
+        RunError: the run was made with other settings.
+    """
+    loaded = profile if isinstance(profile, Profile) else load_profile(profile, overrides)
+    return Course(loaded, Run(name, loaded.to_dict(), root), progress)
+
+
+def _curate(course: Course) -> dict[str, Any]:
+    from radvlm_course.instructions.mixture import build_mixture
+
+    settings = course.profile.curate
+    folder = course.run.begin("curate", dataclasses.asdict(settings))
+    if settings.source == "phantom":
+        from radvlm_course.phantoms.corpus import write_corpus
+
+        write_corpus(
+            settings.root,
+            patients=settings.patients,
+            size=settings.image_size,
+            seed=settings.seed,
+            workers=settings.workers,
+            progress=course.progress,
+        )
+    source = course.source()
+    card = build_mixture(
+        settings.mixture,
+        source,
+        folder,
+        settings.seed,
+        progress=course.progress,
+        fingerprint=source.fingerprint(),
+        read_reports=source.reports,
+    )
+    return {"pairs": {split: card.total(split) for split in card.examples}}
+
+
+def _base(course: Course) -> dict[str, Any]:
+    from radvlm_course.models.processor import build_processor
+    from radvlm_course.models.tiny import TinySettings, build_tiny_model
+    from radvlm_course.models.tokenizer import train_tokenizer
+    from radvlm_course.training.vision_pretraining import VisionPretrainingSettings, pretrain_vision
+
+    profile = course.profile
+    if profile.model.name_or_path is not None:
+        return {"start": profile.model.name_or_path}
+    tiny = TinySettings(image_size=profile.model.image_size, **profile.model.tiny)
+    if profile.vision_pretraining is None:
+        raise RunError(f"profile {profile.name!r} builds a tiny model but has no section vision_pretraining: add it")
+    settings = VisionPretrainingSettings(**dataclasses.asdict(profile.vision_pretraining))
+    folder = course.run.begin("base", {"tiny": vars(tiny), "vision_pretraining": vars(settings), "seed": profile.seed})
+    examples = course.examples("train")
+    texts = [text for example in examples for text in (example.question, example.answer)]
+    tokenizer = train_tokenizer(texts)
+    processor = build_processor(tokenizer, tiny.image_size, tiny.patch_size)
+    model = build_tiny_model(tokenizer, tiny, profile.seed)
+    (folder / "metrics.jsonl").unlink(missing_ok=True)
+    bar = _bar(course, settings.steps, "vision pre-training")
+
+    def log(row: dict[str, float]) -> None:
+        append_jsonl(folder / "metrics.jsonl", [row])
+        bar.update(int(row["step"]) - bar.n)
+
+    boxed = [study for study in course.studies("train") if study.structures or study.abnormalities]
+    last = pretrain_vision(model, processor, boxed, settings, profile.seed, log)
+    bar.close()
+    model.save_pretrained(folder / "model")
+    processor.save_pretrained(folder / "model")
+    return {"parameters": model.num_parameters(), **last}
+
+
+def _sft(course: Course) -> dict[str, Any]:
+    from radvlm_course.training.sft import run_sft
+
+    profile = course.profile
+    folder = course.run.begin("sft", {"sft": dataclasses.asdict(profile.sft), "seed": profile.seed})
+    examples = course.examples("train")
+    _silence_progress(course)
+    start = profile.model.name_or_path or str(course.run.model_folder("base"))
+    loaded = _load(course, start, encode_once=False)
+    options = {**profile.sft.trainer, "disable_tqdm": not course.progress}
+    run_sft(*loaded, examples, folder, options, profile.seed, freeze_vision=profile.sft.freeze_vision)
+    _save(loaded, folder)
+    return {"start": start, "examples": len(examples)}
+
+
+def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
+    from radvlm_course.training.grpo import run_grpo
+
+    profile = course.profile
+    settings = getattr(profile, stage)
+    folder = course.run.begin(stage, {stage: dataclasses.asdict(settings), "seed": profile.seed})
+    examples = course.examples("train", task)
+    _silence_progress(course)
+    start = course.run.model_folder("sft")
+    loaded = _load(course, start, encode_once=True)
+    rollouts = settings.prompts_per_step * settings.trainer.get("num_generations", 8)
+    updates = settings.trainer.get("steps_per_generation", 1)
+    options = {
+        "per_device_train_batch_size": rollouts // updates,
+        **settings.trainer,
+        "disable_tqdm": not course.progress,
+    }
+    run_grpo(
+        *loaded, examples, [settings.reward], folder, options, profile.seed, freeze_vision=settings.freeze_vision
+    )
+    _save(loaded, folder)
+    return {"start": str(start), "prompts": len(examples)}
+
+
+def _evaluate(course: Course) -> dict[str, Any]:
+    from radvlm_course.evaluation.run import evaluate_models
+
+    profile = course.profile
+    folder = course.run.begin("evaluate", {"evaluate": dataclasses.asdict(profile.evaluate), "seed": profile.seed})
+    models = {
+        name: course.run.model_folder(name)
+        for name in ("sft", "grpo_grounding", "grpo_reports")
+        if course.run.is_finished(name)
+    }
+    return evaluate_models(
+        models,
+        train=course.examples("train"),
+        test=_at_most(course.examples("test"), profile.evaluate.max_examples),
+        folder=folder,
+        batch_size=profile.evaluate.batch_size,
+        max_new_tokens=profile.evaluate.max_new_tokens,
+        max_pixels=profile.model.max_pixels,
+        seed=profile.seed,
+        progress=course.progress,
+    )
+
+
+def _at_most(examples: list[Example], count: int | None) -> list[Example]:
+    """The first ``count`` examples of each task, all of them if None."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for example in examples:
+        seen[example.task] += 1
+        if count is None or seen[example.task] <= count:
+            kept.append(example)
+    return kept
+
+
+def _load(course: Course, path: str | Path, encode_once: bool) -> Any:
+    from radvlm_course.models.loading import load_model
+
+    return load_model(path, max_pixels=course.profile.model.max_pixels, encode_once=encode_once)
+
+
+def _save(loaded: Any, folder: Path) -> None:
+    model, processor = loaded
+    model.save_pretrained(folder / "model")
+    processor.save_pretrained(folder / "model")
+
+
+def _bar(course: Course, total: int, text: str) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, desc=text, disable=not course.progress)
+
+
+def _silence_progress(course: Course) -> None:
+    if not course.progress:
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+
+
+_STAGES: dict[str, Callable[[Course], dict[str, Any]]] = {
+    "curate": _curate,
+    "base": _base,
+    "sft": _sft,
+    "grpo_grounding": lambda course: _grpo(course, "grpo_grounding", "abnormality_grounding"),
+    "grpo_reports": lambda course: _grpo(course, "grpo_reports", "report_generation"),
+    "evaluate": _evaluate,
+}

@@ -1,0 +1,78 @@
+"""Group Relative Policy Optimization with TRL's ``GRPOTrainer``, on our rewards.
+
+For every prompt the policy writes a group of completions; each earns a reward; its advantage is
+how much better it did than its group; tokens of better completions become likelier, within a clip
+and on a leash (KL) to the model that training started from. The formulas are re-derived in
+:mod:`radvlm_course.training.grpo_math`; the training is TRL's, set by ``GRPOConfig`` from the profile.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import Qwen3VLForConditionalGeneration
+from trl import GRPOConfig, GRPOTrainer
+
+from radvlm_course.models.processor import ImageOnlyQwen3VLProcessor
+from radvlm_course.models.tiny import never_sampled_token_ids
+from radvlm_course.records import Example
+from radvlm_course.rewards import get_reward
+from radvlm_course.rewards.trl_adapter import as_trl_reward
+from radvlm_course.training.callbacks import MetricsFile
+from radvlm_course.training.checkpoints import last_checkpoint
+from radvlm_course.training.data import grpo_dataset
+
+__all__ = ["run_grpo"]
+
+
+def run_grpo(
+    model: Qwen3VLForConditionalGeneration,
+    processor: ImageOnlyQwen3VLProcessor,
+    examples: Sequence[Example],
+    reward_names: Sequence[str],
+    folder: str | os.PathLike[str],
+    options: dict[str, Any],
+    seed: int,
+    freeze_vision: bool = True,
+    thinking: bool = False,
+) -> None:
+    """Improve ``model`` in place; resumes from the last whole checkpoint in ``folder``.
+
+    Args:
+        examples: prompts with their ground truth, visited in a seeded random order.
+        reward_names: names in :mod:`radvlm_course.rewards`; the rewards are added up.
+        folder: the stage's folder; gets ``metrics.jsonl``, ``completions/`` and ``checkpoint-*/``.
+        options: fields of ``trl.GRPOConfig``, from the profile.
+
+    Raises:
+        ValueError: no example, or an option that ``GRPOConfig`` refuses.
+    """
+    folder = Path(folder)
+    model.model.visual.requires_grad_(not freeze_vision)
+    config = GRPOConfig(
+        output_dir=str(folder),
+        remove_unused_columns=False,
+        report_to=[],
+        log_completions=True,
+        num_completions_to_print=0,
+        generation_kwargs={"suppress_tokens": never_sampled_token_ids(processor.tokenizer)},
+        seed=seed,
+        data_seed=seed,
+        **options,
+    )
+    by_id = {example.id: example for example in examples}
+    trainer = GRPOTrainer(
+        model=model,
+        reward_funcs=[
+            as_trl_reward(get_reward(name), by_id, thinking=thinking, log_example_id=index == 0)
+            for index, name in enumerate(reward_names)
+        ],
+        args=config,
+        train_dataset=grpo_dataset(examples, thinking),
+        processing_class=processor,
+        callbacks=[MetricsFile(folder)],
+    )
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder))

@@ -1,0 +1,63 @@
+"""Supervised fine-tuning with TRL's ``SFTTrainer``: next-token loss on the assistant's words only.
+
+What is ours is small: the dataset that opens films lazily, the frozen vision tower of the tiny
+model, one metrics file. Everything else is TRL's, set by ``SFTConfig`` from the profile.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import Qwen3VLForConditionalGeneration
+from trl import SFTConfig, SFTTrainer
+
+from radvlm_course.models.processor import ImageOnlyQwen3VLProcessor
+from radvlm_course.records import Example
+from radvlm_course.training.callbacks import MetricsFile
+from radvlm_course.training.checkpoints import last_checkpoint
+from radvlm_course.training.data import sft_dataset
+
+__all__ = ["run_sft"]
+
+
+def run_sft(
+    model: Qwen3VLForConditionalGeneration,
+    processor: ImageOnlyQwen3VLProcessor,
+    examples: Sequence[Example],
+    folder: str | os.PathLike[str],
+    options: dict[str, Any],
+    seed: int,
+    freeze_vision: bool = True,
+) -> None:
+    """Fine-tune ``model`` in place; resumes from the last whole checkpoint in ``folder``.
+
+    Args:
+        examples: training pairs, visited in a seeded random order.
+        folder: the stage's folder; gets ``metrics.jsonl`` and ``checkpoint-*/``.
+        options: fields of ``trl.SFTConfig``, from the profile.
+
+    Raises:
+        ValueError: no example, or an option that ``SFTConfig`` refuses.
+    """
+    model.model.visual.requires_grad_(not freeze_vision)
+    config = SFTConfig(
+        output_dir=os.fspath(folder),
+        completion_only_loss=True,
+        max_length=None,  # a truncated prompt loses image tokens and fails, or worse, does not fail
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        report_to=[],
+        seed=seed,
+        data_seed=seed,
+        **options,
+    )
+    trainer = SFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=sft_dataset(examples),
+        processing_class=processor,
+        callbacks=[MetricsFile(folder)],
+    )
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder))

@@ -1,0 +1,65 @@
+import subprocess
+import sys
+
+import pytest
+
+from radvlm_course.cli import STAGE_HELP, main
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_help_lists_every_stage(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in [*STAGE_HELP, "run", "doctor"])
+
+
+def test_help_and_the_package_import_no_torch():
+    code = (
+        "import sys, radvlm_course, radvlm_course.cli as cli, radvlm_course.stages, radvlm_course.instructions, "
+        "radvlm_course.sources, radvlm_course.rewards\n"
+        "cli.build_parser()\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    result = run_python(code)
+    assert result.returncode == 0, result.stderr
+
+
+def test_an_unknown_profile_ends_with_a_reason_not_a_traceback(capsys, tmp_path):
+    assert main(["curate", "--profile", "no-such-profile", "--runs-root", str(tmp_path)]) == 1
+    assert "no-such-profile" in capsys.readouterr().err
+
+
+def test_an_unknown_setting_ends_with_its_name(capsys, tmp_path):
+    assert main(["sft", "--set", "sft.trainer.lerning_rate=1", "--runs-root", str(tmp_path)]) == 1
+    assert "lerning_rate" in capsys.readouterr().err
+
+
+def test_another_source_needs_its_root(capsys, tmp_path):
+    assert main(["run", "--source", "nih_chestxray14", "--runs-root", str(tmp_path)]) == 1
+    assert "--root" in capsys.readouterr().err
+
+
+def test_a_run_folder_of_other_settings_is_refused(capsys, tmp_path):
+    from radvlm_course.stages import open_course
+
+    open_course("laptop", "mine", root=tmp_path)
+    assert main(["curate", "--run", "mine", "--seed", "77", "--runs-root", str(tmp_path)]) == 1
+    message = capsys.readouterr().err
+    assert "other settings" in message
+    assert "seed" in message
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(capsys, tmp_path, monkeypatch):
+    import radvlm_course.stages as stages
+
+    def interrupted(course):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(stages._STAGES, "curate", interrupted)
+    assert main(["curate", "--runs-root", str(tmp_path)]) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err

@@ -1,0 +1,194 @@
+"""Profiles: strict reading, overrides, and agreement with the trainers and the settings they are passed to."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radvlm_course.profiles import (
+    GrpoSettings,
+    Profile,
+    ProfileError,
+    SftSettings,
+    VisionPretrainingSettings,
+    available_profiles,
+    check_trainer_options,
+    load_profile,
+    parse_override,
+)
+from radvlm_course.settings import load_yaml
+
+
+@pytest.fixture
+def laptop() -> Profile:
+    return load_profile("laptop")
+
+
+def test_the_laptop_profile_needs_no_gpu_and_fits_six_gigabytes(laptop: Profile) -> None:
+    assert laptop.name == "laptop"
+    assert laptop.requires.gpus == 0
+    assert laptop.requires.memory_gb <= 6
+    assert laptop.model.kind == "tiny"
+
+
+@pytest.mark.parametrize("name", available_profiles())
+def test_every_profile_is_named_like_its_file_and_holds_its_launch_command(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.name == name
+    path = Path("radvlm_course/configs/profiles") / f"{name}.yaml"
+    text = (Path(__file__).parents[1] / path).read_text(encoding="utf-8")
+    assert f"python -m radvlm_course run --profile {name}" in text.split("\nname:")[0]
+
+
+def test_to_dict_is_plain_and_reads_back_equal(laptop: Profile, tmp_path: Path) -> None:
+    path = tmp_path / "written.yaml"
+    path.write_text(yaml.safe_dump(laptop.to_dict()), encoding="utf-8")
+    assert load_profile(path) == laptop
+    assert yaml.safe_load(path.read_text(encoding="utf-8")) == laptop.to_dict()
+
+
+def test_to_dict_is_a_copy(laptop: Profile) -> None:
+    laptop.to_dict()["sft"]["trainer"]["max_steps"] = -1
+    assert laptop.sft.trainer["max_steps"] != -1
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "model.knid=tiny",
+            r"laptop\.yaml.*unknown key model\.knid \(did you mean kind\?\).*Known keys of model: kind",
+        ),
+        ("colour=red", r"unknown key colour.*Known keys: name, description"),
+        ("model.kind=huge", r"model\.kind must be one of tiny, full, lora, qlora, unsloth; found 'huge'"),
+        ("model.kind=qlora", r"model\.name_or_path must name a model"),
+        ("evaluate.batch_size=0", r"evaluate\.batch_size must be a number not below 1, found 0"),
+        ("evaluate.batch_size=2.5", r"evaluate\.batch_size must be of type int, found 2\.5"),
+        ("seed=true", r"seed must be of type int, found True"),
+        ("sft.freeze_vision=1", r"sft\.freeze_vision must be of type bool, found 1"),
+        ("vision_pretraining.learning_rate=.nan", r"learning_rate must be a number not below 0, found nan"),
+        ("vision_pretraining=3", r"vision_pretraining must be a section with keys, found 3"),
+        ("curate.patients.tset=3", r"unknown key curate\.patients\.tset.*train, validation, test"),
+        ("curate.patients.train=0", r"curate\.patients\.train must be a number not below 1"),
+        ("sft.trainr.max_steps=3", r"no section 'sft\.trainr' \(did you mean trainer\?\)"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(override: str, message: str) -> None:
+    with pytest.raises(ProfileError, match=message):
+        load_profile("laptop", dict([parse_override(override)]))
+
+
+def test_a_missing_key_is_named(laptop: Profile, tmp_path: Path) -> None:
+    values = laptop.to_dict()
+    del values["grpo_reports"]["reward"]
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(ProfileError, match=r"mine\.yaml: the key grpo_reports\.reward is missing"):
+        load_profile(path)
+
+
+def test_overrides_reach_nested_and_new_trainer_keys(laptop: Profile) -> None:
+    changed = load_profile("laptop", {"sft.trainer.max_steps": 10, "sft.trainer.seed_of_mine": 1, "seed": 7})
+    assert changed.sft.trainer == {**laptop.sft.trainer, "max_steps": 10, "seed_of_mine": 1}
+    assert changed.seed == 7
+    assert load_profile("laptop") == laptop
+
+
+def test_a_stage_can_be_left_out() -> None:
+    assert load_profile("laptop", {"vision_pretraining": None}).vision_pretraining is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.b=3", ("a.b", 3)),
+        ("a=1e-4", ("a", 1e-4)),
+        ("a=-2.5E3", ("a", -2500.0)),
+        ("a=null", ("a", None)),
+        ("a=true", ("a", True)),
+        ("a=[1, x]", ("a", [1, "x"])),
+        ("a=b=c", ("a", "b=c")),
+        ("a=", ("a", None)),
+    ],
+)
+def test_override_values_are_yaml(text: str, expected: tuple[str, object]) -> None:
+    assert parse_override(text) == expected
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_float_that_python_prints_is_read_as_that_number(number: float) -> None:
+    assert parse_override(f"a={number!r}") == ("a", number)
+
+
+@pytest.mark.parametrize("text", ["a.b", "=3", "a..b=3", ".a=3", "a b=3", "a=[1"])
+def test_what_is_not_an_override_is_refused(text: str) -> None:
+    with pytest.raises(ProfileError, match="override"):
+        parse_override(text)
+
+
+def test_unknown_profiles_and_paths_are_refused_with_the_known_names(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match=r"no profile named 'lapptop'; there are: .*laptop"):
+        load_profile("lapptop")
+    with pytest.raises(ProfileError, match="no profile at"):
+        load_profile(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\na: 2\n", "line 2: the key 'a' is given twice"),
+        ("- a\n", "expected keys with values, found list"),
+        ("", "expected keys with values, found NoneType"),
+        ("a: [1\n", "cannot read"),
+    ],
+)
+def test_broken_yaml_names_the_file_and_the_fault(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ProfileError, match=message) as caught:
+        load_yaml(path)
+    assert "broken.yaml" in str(caught.value)
+
+
+def test_trainer_options_are_held_against_the_installed_classes(laptop: Profile) -> None:
+    check_trainer_options(laptop.sft, "trl.SFTConfig", "sft")
+    check_trainer_options(laptop.grpo_grounding, "trl.GRPOConfig", "grpo_grounding")
+    check_trainer_options(laptop.grpo_reports, "trl.GRPOConfig", "grpo_reports")
+
+
+@dataclasses.dataclass
+class SomeConfig:
+    max_steps: int = 1
+    learning_rate: float = 1.0
+    internal: int = dataclasses.field(default=0, init=False)
+
+
+def test_an_unknown_trainer_option_names_close_matches() -> None:
+    check_trainer_options(SftSettings(trainer={"max_steps": 3}), SomeConfig)
+    with pytest.raises(
+        ProfileError, match=r"sft\.trainer\.max_stps: SomeConfig has no such setting.*did you mean max_steps"
+    ):
+        check_trainer_options(SftSettings(trainer={"max_stps": 3}), SomeConfig, "sft")
+    with pytest.raises(ProfileError, match="internal"):
+        check_trainer_options(SftSettings(trainer={"internal": 3}), SomeConfig)
+
+
+def test_an_option_that_the_stage_sets_is_refused() -> None:
+    section = GrpoSettings(reward="gleu", prompts_per_step=1, trainer={"output_dir": "x"})
+    with pytest.raises(ProfileError, match=r"grpo\.trainer\.output_dir is set by the stage itself"):
+        check_trainer_options(section, SomeConfig, "grpo")
+
+
+def test_settings_of_torch_modules_have_the_same_fields_here(laptop: Profile) -> None:
+    pytest.importorskip("torch")
+    from radvlm_course.models.tiny import TinySettings
+    from radvlm_course.training import vision_pretraining
+
+    def names(cls: type) -> list[str]:
+        return [entry.name for entry in dataclasses.fields(cls)]
+
+    assert names(VisionPretrainingSettings) == names(vision_pretraining.VisionPretrainingSettings)
+    assert set(laptop.model.tiny) <= set(names(TinySettings))

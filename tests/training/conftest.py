@@ -1,0 +1,56 @@
+"""A handful of examples on disk and a tiny model to train for a few steps."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from radvlm_course.boxes import Box, format_boxes
+from radvlm_course.records import Example
+
+
+@pytest.fixture(scope="session")
+def grounding_examples(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("films")
+    rng = np.random.default_rng(0)
+    examples = []
+    for index in range(12):
+        pixels = rng.integers(0, 60, (64, 64), dtype=np.uint8)
+        x, y = (int(value) for value in rng.integers(0, 40, 2))
+        pixels[y : y + 20, x : x + 20] = 230
+        path = folder / f"{index}.png"
+        Image.fromarray(pixels).save(path)
+        boxes = (Box.from_pixels(x, y, x + 20, y + 20, (64, 64)),)
+        examples.append(
+            Example(
+                id=f"e{index}",
+                task="abnormality_grounding",
+                image_path=str(path),
+                question="Where is the nodule?",
+                answer=format_boxes(boxes),
+                boxes=boxes,
+                labels=("nodule",),
+                patient_id=f"p{index}",
+            )
+        )
+    return examples
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory, grounding_examples):
+    from radvlm_course.models.processor import build_processor
+    from radvlm_course.models.tiny import TinySettings, build_tiny_model
+    from radvlm_course.models.tokenizer import train_tokenizer
+
+    folder = tmp_path_factory.mktemp("tiny")
+    tokenizer = train_tokenizer([text for e in grounding_examples for text in (e.question, e.answer)], 300)
+    settings = TinySettings(image_size=64, vision_hidden_size=32, text_hidden_size=32)
+    build_tiny_model(tokenizer, settings, seed=0).save_pretrained(folder)
+    build_processor(tokenizer, 64, 8).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def loaded(tiny_folder):
+    from radvlm_course.models.loading import load_model
+
+    return load_model(tiny_folder)

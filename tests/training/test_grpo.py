@@ -1,0 +1,111 @@
+import statistics
+
+import pytest
+import torch
+
+from radvlm_course.boxes import parse_boxes
+from radvlm_course.models.loading import load_model
+from radvlm_course.rewards import get_reward
+from radvlm_course.rewards.base import RewardError
+from radvlm_course.runs import read_metrics, read_rollouts
+from radvlm_course.training.grpo import run_grpo
+from radvlm_course.training.sft import run_sft
+
+OPTIONS = {
+    "per_device_train_batch_size": 8,
+    "num_generations": 4,
+    "max_steps": 4,
+    "learning_rate": 1e-4,
+    "beta": 0.01,
+    "epsilon": 0.2,
+    "epsilon_high": 0.28,
+    "temperature": 1.0,
+    "max_completion_length": 24,
+    "logging_steps": 1,
+    "save_steps": 2,
+    "use_cpu": True,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "disable_tqdm": True,
+}
+
+
+@pytest.fixture(scope="module")
+def warm_folder(tiny_folder, grounding_examples, tmp_path_factory):
+    """A model that has learned to write boxes, so that rewards differ within a group."""
+    folder = tmp_path_factory.mktemp("warm")
+    loaded = load_model(tiny_folder)
+    sft = {"per_device_train_batch_size": 8, "max_steps": 150, "learning_rate": 1e-2, "use_cpu": True, "bf16": False}
+    sft |= {"gradient_checkpointing": False, "disable_tqdm": True, "save_strategy": "no"}
+    run_sft(*loaded, grounding_examples, folder, sft, seed=0)
+    loaded.model.save_pretrained(folder)
+    loaded.processor.save_pretrained(folder)
+    return folder
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_rollouts_on_disk_carry_their_example_their_reward_and_trls_advantage(
+    warm_folder, grounding_examples, tmp_path
+):
+    run_grpo(*load_model(warm_folder), grounding_examples, ["soft_f1"], tmp_path, OPTIONS, seed=0)
+    rollouts = read_rollouts(tmp_path)
+    assert len(rollouts) == 4 * 8
+    by_id = {example.id: example for example in grounding_examples}
+    reward = get_reward("soft_f1")
+    groups = {}
+    for rollout in rollouts:
+        expected = reward([rollout.completion], [by_id[rollout.example_id]])[0]
+        assert rollout.reward == pytest.approx(expected, abs=1e-6)
+        groups.setdefault((rollout.step, rollout.example_id), []).append(rollout)
+    assert any(parse_boxes(rollout.completion) for rollout in rollouts)
+    for group in groups.values():
+        assert len(group) == 4
+        rewards = [rollout.reward for rollout in group]
+        spread = statistics.stdev(rewards)
+        for rollout in group:
+            expected = (rollout.reward - statistics.mean(rewards)) / (spread + 1e-4)
+            assert rollout.advantage == pytest.approx(expected, abs=1e-3)
+
+
+def test_metrics_name_reward_kl_and_the_share_of_groups_without_spread(warm_folder, grounding_examples, tmp_path):
+    run_grpo(*load_model(warm_folder), grounding_examples, ["soft_f1"], tmp_path, OPTIONS, seed=0)
+    metrics = read_metrics(tmp_path)
+    assert [row["step"] for row in metrics] == [1, 2, 3, 4]
+    for name in ("reward", "reward_std", "frac_reward_zero_std", "kl", "completions/mean_length", "entropy", "loss"):
+        assert all(isinstance(row[name], float) for row in metrics), name
+
+
+def test_a_killed_run_resumes_to_the_same_weights(warm_folder, grounding_examples, tmp_path):
+    straight = load_model(warm_folder)
+    run_grpo(*straight, grounding_examples, ["soft_f1"], tmp_path / "straight", OPTIONS, seed=0)
+    first_half = load_model(warm_folder)
+    run_grpo(
+        *first_half, grounding_examples, ["soft_f1"], tmp_path / "cut", {**OPTIONS, "lr_scheduler_type": "constant"}, 0
+    )
+    import shutil
+
+    shutil.rmtree(tmp_path / "cut" / "checkpoint-4")
+    resumed = load_model(warm_folder)
+    run_grpo(
+        *resumed, grounding_examples, ["soft_f1"], tmp_path / "cut", {**OPTIONS, "lr_scheduler_type": "constant"}, 0
+    )
+    torch.testing.assert_close(weights(resumed.model), weights(first_half.model), atol=1e-5, rtol=1e-4)
+
+
+def test_completions_never_hold_an_image_token(warm_folder, grounding_examples, tmp_path):
+    hot = {**OPTIONS, "temperature": 5.0, "max_steps": 2}
+    run_grpo(*load_model(warm_folder), grounding_examples, ["soft_f1"], tmp_path, hot, seed=0)
+    assert len(read_rollouts(tmp_path)) == 16
+
+
+def test_a_reward_that_judges_none_of_the_tasks_is_refused_before_training(warm_folder, grounding_examples, tmp_path):
+    with pytest.raises(RewardError, match="gleu judges report_generation"):
+        run_grpo(*load_model(warm_folder), grounding_examples, ["gleu"], tmp_path, OPTIONS, seed=0)
+
+
+def test_a_misspelt_reward_is_refused_with_the_known_names(warm_folder, grounding_examples, tmp_path):
+    with pytest.raises(ValueError, match="soft_f1"):
+        run_grpo(*load_model(warm_folder), grounding_examples, ["softf1"], tmp_path, OPTIONS, seed=0)
