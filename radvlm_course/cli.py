@@ -36,7 +36,11 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--root", help="folder of the dataset, required with another --source")
         command.add_argument("--start-from", help="model folder or hub name to start from instead of making a base")
         command.add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting, as in sft.trainer.max_steps=50"
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="override one setting, as in sft.trainer.max_steps=50",
         )
         command.add_argument("--quiet", action="store_true", help="no progress bars")
     commands.add_parser("doctor", help="what this machine has, what each tier needs, what is missing")

@@ -42,10 +42,13 @@ def open_lab(profile: str | None = None, run: str | None = None, progress: bool 
     os.chdir(repository_root())
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if not progress:
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # also the bar of loading weights
     warnings.filterwarnings("ignore", category=UserWarning, module=r"(torch|transformers|trl)\.")
     profile = profile or os.environ.get("RADVLM_COURSE_PROFILE", "laptop")
     run = run or os.environ.get("RADVLM_COURSE_RUN", "course")
     course = open_course(profile, run, progress=progress)
     finished = [stage for stage in course.stages() if course.run.is_finished(stage)]
-    print(f"run {course.run.folder} under profile {course.profile.name}: finished {', '.join(finished) or 'nothing yet'}")
+    done = ", ".join(finished) or "nothing yet"
+    print(f"run {course.run.folder} under profile {course.profile.name}: finished {done}")
     return course

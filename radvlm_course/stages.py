@@ -25,6 +25,7 @@ from radvlm_course.records import Example, Study, read_jsonl
 from radvlm_course.runs import Run, RunError, append_jsonl
 
 if TYPE_CHECKING:
+    from radvlm_course.models.loading import LoadedModel
     from radvlm_course.sources import Source
 
 __all__ = ["STAGE_ORDER", "Course", "open_course"]
@@ -189,7 +190,9 @@ def _sft(course: Course) -> dict[str, Any]:
     start = profile.model.name_or_path or str(course.run.model_folder("base"))
     loaded = _load(course, start, encode_once=False)
     options = {**profile.sft.trainer, "disable_tqdm": not course.progress}
-    run_sft(*loaded, examples, folder, options, profile.seed, freeze_vision=profile.sft.freeze_vision)
+    run_sft(
+        loaded.model, loaded.processor, examples, folder, options, profile.seed, freeze_vision=profile.sft.freeze_vision
+    )
     _save(loaded, folder)
     return {"start": start, "examples": len(examples)}
 
@@ -212,7 +215,14 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
         "disable_tqdm": not course.progress,
     }
     run_grpo(
-        *loaded, examples, [settings.reward], folder, options, profile.seed, freeze_vision=settings.freeze_vision
+        loaded.model,
+        loaded.processor,
+        examples,
+        [settings.reward],
+        folder,
+        options,
+        profile.seed,
+        freeze_vision=settings.freeze_vision,
     )
     _save(loaded, folder)
     return {"start": str(start), "prompts": len(examples)}
@@ -220,18 +230,20 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
 
 def _evaluate(course: Course) -> dict[str, Any]:
     from radvlm_course.evaluation.run import evaluate_models
+    from radvlm_course.viz.run_pictures import save_run_pictures
 
     profile = course.profile
     folder = course.run.begin("evaluate", {"evaluate": dataclasses.asdict(profile.evaluate), "seed": profile.seed})
+    test = _at_most(course.examples("test"), profile.evaluate.max_examples)
     models = {
         name: course.run.model_folder(name)
         for name in ("sft", "grpo_grounding", "grpo_reports")
         if course.run.is_finished(name)
     }
-    return evaluate_models(
+    summary = evaluate_models(
         models,
         train=course.examples("train"),
-        test=_at_most(course.examples("test"), profile.evaluate.max_examples),
+        test=test,
         folder=folder,
         batch_size=profile.evaluate.batch_size,
         max_new_tokens=profile.evaluate.max_new_tokens,
@@ -239,6 +251,8 @@ def _evaluate(course: Course) -> dict[str, Any]:
         seed=profile.seed,
         progress=course.progress,
     )
+    save_run_pictures(course.run.folder, test, list(models))
+    return summary
 
 
 def _at_most(examples: list[Example], count: int | None) -> list[Example]:
@@ -252,16 +266,15 @@ def _at_most(examples: list[Example], count: int | None) -> list[Example]:
     return kept
 
 
-def _load(course: Course, path: str | Path, encode_once: bool) -> Any:
+def _load(course: Course, path: str | Path, encode_once: bool) -> LoadedModel:
     from radvlm_course.models.loading import load_model
 
     return load_model(path, max_pixels=course.profile.model.max_pixels, encode_once=encode_once)
 
 
-def _save(loaded: Any, folder: Path) -> None:
-    model, processor = loaded
-    model.save_pretrained(folder / "model")
-    processor.save_pretrained(folder / "model")
+def _save(loaded: LoadedModel, folder: Path) -> None:
+    loaded.model.save_pretrained(folder / "model")
+    loaded.processor.save_pretrained(folder / "model")
 
 
 def _bar(course: Course, total: int, text: str) -> Any:

@@ -128,7 +128,7 @@ class Thorax:
     @cached_property
     def aerated(self) -> dict[str, np.ndarray]:
         """Side -> signed field of the lung seen beside the heart and the aortic knob."""
-        hidden = np.maximum(self.heart, self.arch)
+        hidden = np.maximum(self._silhouette, self.arch)
         return {side: np.minimum(field, -hidden) for side, field in self.lungs.items()}
 
     def hilum(self, side: str) -> tuple[float, float]:
@@ -143,19 +143,27 @@ class Thorax:
         width = self.heart_ratio * 2 * WALL
         height = width * self.body.heart_height
         bottom = BASE - self.dome_height("left") + 0.03
-        return self.pose.heart_shift - self.body.heart_offset * width, width, bottom - height, bottom
+        right = self.pose.heart_shift - self.body.heart_offset * width
+        return min(max(right, -0.3), 0.325 - width), width, bottom - height, bottom
 
     @cached_property
     def heart(self) -> np.ndarray:
-        """Signed field of the heart: left ventricle (tilted ellipse) joined with right atrium (ellipse)."""
+        """Signed field of the heart; it rests flat on the diaphragm, within the chest wall."""
+        chest = self.wall - np.abs(self.grid.x)
+        return np.minimum(np.minimum(self._silhouette, self.heart_frame[3] - self.grid.y), chest)
+
+    @cached_property
+    def _silhouette(self) -> np.ndarray:
+        """Left ventricle (tilted ellipse) joined with right atrium (ellipse), prolonged downwards into the abdomen."""
         left, width, top, bottom = self.heart_frame
         half_width, half_height = 0.42 * width, (bottom - top) / 2
+        y = np.minimum(self.grid.y, top + 1.55 * half_height)
         u = (self.grid.x - (left + width - half_width)) / half_width
-        v = (self.grid.y - (top + half_height)) / half_height
+        v = (y - (top + half_height)) / half_height
         tilt = self.body.heart_tilt
         ventricle = 1 - np.sqrt((u * u - 2 * tilt * u * v + v * v) / (1 - tilt * tilt))
         u = (self.grid.x - (left + 0.36 * width)) / (0.36 * width)
-        v = (self.grid.y - (top + 1.05 * half_height)) / (0.84 * half_height)
+        v = (y - (top + 1.05 * half_height)) / (0.84 * half_height)
         atrium = 1 - np.sqrt(u * u + v * v)
         blend = np.clip(0.5 + (ventricle - atrium) / 0.7, 0, 1)  # a smooth maximum
         joined = atrium + blend * (ventricle - atrium) + 0.35 * blend * (1 - blend)
@@ -205,7 +213,7 @@ class Thorax:
         return {name: (box,) for name, box in found.items() if box is not None}
 
     def _side_masks(self, side: str) -> dict[str, np.ndarray]:
-        x, y, lung = self.lateral_distance(side), self.grid.y, self.aerated[side] > 0
+        x, y, lung = self.lateral_distance(side), self.grid.y, self.lungs[side] > 0
         surface = self.diaphragm_at(x, side)
         wall = float(self.lateral_at(np.array([BASE - 0.02]), side)[0])
         masks = {f"{side} lung": lung, f"{side} clavicle": self.clavicles[side] > 0}

@@ -42,18 +42,18 @@ _ORDER = (
 )
 NORMAL_SHARE = 0.19
 PROBABILITY = {
-    "cardiomegaly": 0.38,
-    "pleural effusion": 0.44,
-    "pneumothorax": 0.36,
-    "consolidation": 0.44,
-    "nodule": 0.42,
-    "atelectasis": 0.42,
-    "edema": 0.36,
-    "support devices": 0.36,
+    "cardiomegaly": 0.34,
+    "pleural effusion": 0.36,
+    "pneumothorax": 0.28,
+    "consolidation": 0.34,
+    "nodule": 0.32,
+    "atelectasis": 0.28,
+    "edema": 0.26,
+    "support devices": 0.3,
 }
 BOTH_SIDES = {"pleural effusion": 0.25, "consolidation": 0.2, "nodule": 0.12, "atelectasis": 0.12, "edema": 0.55}
-MOST_FINDINGS = 5
-SMALLEST_SIDE = 0.07  # of a box, unit coordinates
+MOST_FINDINGS = 4
+SMALLEST_SIDE = 0.11  # of a box on the placing grid, unit coordinates
 _ATTEMPTS = 16
 _PLACING_SIZE = 80  # pixels; placing needs shares of areas only, boxes come from the analysis grid
 

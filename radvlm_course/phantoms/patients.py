@@ -115,16 +115,16 @@ def sample_body(rng: np.random.Generator) -> Body:
 
 def sample_pose(rng: np.random.Generator, body: Body) -> Pose:
     """Draw the positioning of one film of a patient; both lungs stay on the film, but for a narrow strip at a wall."""
-    scale = rng.uniform(0.66, 1.16)
-    scale_x = min(scale * body.width, 1.27)
-    scale_y = min(scale * body.height, 1.36)
-    slack_x = max(0.5 - 0.372 * scale_x, 0.0) + 0.03
-    top, bottom = 0.025 + 0.31 * scale_y, 0.985 - 0.325 * scale_y
-    bottom = max(min(bottom, top + 0.38), top + 0.03)
+    scale = rng.uniform(0.98, 1.24)
+    scale_x = min(max(scale * body.width, 0.92), 1.27)
+    scale_y = min(max(1.1 * scale * body.height, 1.08), 1.42)
+    slack_x = max(0.5 - 0.372 * scale_x, 0.0) + 0.02
+    top, bottom = 0.03 + 0.31 * scale_y, 0.985 - 0.325 * scale_y
+    bottom = max(min(bottom, top + 0.22), top + 0.03)
     return Pose(
         scale_x=scale_x,
         scale_y=scale_y,
-        center_x=0.5 + rng.uniform(-1, 1) * min(slack_x, 0.2),
+        center_x=0.5 + rng.uniform(-1, 1) * min(slack_x, 0.1),
         center_y=rng.uniform(top, bottom),
         angle=float(np.clip(rng.normal(0, 0.03), -0.08, 0.08)),
         inspiration=rng.uniform(-0.045, 0.02),

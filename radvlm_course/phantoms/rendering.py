@@ -135,7 +135,7 @@ def _bowel_gas(thorax: Thorax, rng: np.random.Generator) -> np.ndarray:
     """Faint gas in the abdomen, well below the hemidiaphragms."""
     clouds = _mottle(thorax.grid.size, rng, ((11, 0.9), (26, 0.5)))
     place = np.clip((thorax.grid.y - 0.36) / 0.1, 0, 1) * np.clip((0.34 - np.abs(thorax.grid.x)) / 0.1, 0, 1)
-    return 0.16 * place * np.clip(clouds - 0.5, 0, 1)
+    return 0.12 * place * np.clip(clouds - 0.5, 0, 1)
 
 
 def _breasts(thorax: Thorax) -> np.ndarray:
@@ -202,11 +202,11 @@ def _disease(
         ball = np.sqrt(np.clip(1 - (1 - np.clip(inside / radius, 0, 1)) ** 2, 0, 1))
         return air * (1 - 0.2 * step(inside, 0.01)), markings + 0.4 * np.maximum(ball, 0.35 * step(inside, 0.012))
     if lesion.finding == "consolidation":
-        dense = step(inside + 0.006, 0.045) * np.clip(0.86 + 0.22 * mottle, 0.3, 1.1)
-        return air * (1 - 0.78 * dense), markings * (1 - 0.4 * dense)
+        dense = step(inside + 0.006, 0.03) * np.clip(0.92 + 0.18 * mottle, 0.5, 1.08)
+        return air * (1 - 0.9 * dense), markings * (1 - 0.4 * dense)
     if lesion.finding == "atelectasis":
         dense = step(inside + 0.002, 0.014 if lesion.kind == "band" else 0.02) * np.clip(0.95 + 0.12 * mottle, 0.5, 1.1)
-        return air * (1 - 0.74 * dense), markings
+        return air * (1 - 0.88 * dense), markings
     haze = step(inside + 0.01, 0.1)
     patches = np.clip(0.9 + 0.3 * mottle, 0.3, 1.5)
     return air * (1 - np.clip(0.58 * haze * patches, 0, 0.8)), markings * (1 + 0.4 * haze)

@@ -46,19 +46,14 @@ def lesion_field(lesion: Lesion, thorax: Thorax) -> np.ndarray:
 
 
 def lesion_box(lesion: Lesion, thorax: Thorax) -> Box | None:
-    """The lesion's box in unit coordinates, cut to the film; None if it is not on the film."""
+    """The lesion's box in unit coordinates; None if it is not on the film, for a disc if it is not wholly on it."""
     if lesion.finding == "support devices":
         return _device_box(lesion, thorax.pose)
-    if lesion.kind == "disc":
-        g = lesion.geometry
-        edges = (g["x"] - g["radius"], g["y"] - g["radius"], g["x"] + g["radius"], g["y"] + g["radius"])
-        return _clipped(*edges)
-    return thorax.grid.box(lesion_field(lesion, thorax) > 0)
-
-
-def _clipped(x1: float, y1: float, x2: float, y2: float) -> Box | None:
+    if lesion.kind != "disc":
+        return thorax.grid.box(lesion_field(lesion, thorax) > 0)
+    x, y, radius = (lesion.geometry[name] for name in ("x", "y", "radius"))
     try:
-        return Box.clipped(round(x1, 6), round(y1, 6), round(x2, 6), round(y2, 6))
+        return Box(*(round(edge, 6) for edge in (x - radius, y - radius, x + radius, y + radius)))
     except BoxError:
         return None
 
@@ -69,7 +64,11 @@ def _device_box(lesion: Lesion, pose: Pose) -> Box | None:
         offsets = np.array([[-half, -half], [half, -half], [-half, half], [half, half]])
         corners.append(pose.to_image(points[:, None, :] + offsets).reshape(-1, 2))
     every = np.concatenate(corners)
-    return _clipped(*every.min(axis=0).tolist(), *every.max(axis=0).tolist())
+    edges = (*every.min(axis=0).tolist(), *every.max(axis=0).tolist())
+    try:
+        return Box.clipped(*(round(edge, 6) for edge in edges))
+    except BoxError:
+        return None
 
 
 def device_lines(lesion: Lesion) -> list[tuple[np.ndarray, float]]:

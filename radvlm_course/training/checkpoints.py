@@ -22,7 +22,9 @@ def last_checkpoint(folder: str | os.PathLike[str]) -> str | None:
         try:
             json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError) as error:
-            warnings.warn(f"checkpoint {path} is incomplete ({error}): removed, resuming from the one before", stacklevel=2)
+            warnings.warn(
+                f"checkpoint {path} is incomplete ({error}): removed, resuming from the one before", stacklevel=2
+            )
             shutil.rmtree(path)
             continue
         return str(path)

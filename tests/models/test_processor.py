@@ -35,7 +35,8 @@ def test_saved_processor_loads_with_the_same_encoding(processor, films, tmp_path
 def test_chat_template_matches_qwens_format(processor):
     text = processor.apply_chat_template(MESSAGES, tokenize=False, add_generation_prompt=True)
     assert text == (
-        "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Write a report.<|im_end|>\n<|im_start|>assistant\n"
+        "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Write a report.<|im_end|>\n"
+        "<|im_start|>assistant\n"
     )
 
 

@@ -127,8 +127,14 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"patients": {"dev": 3}}, {"patients": {"train": 0}}, {"patients": {"train": -1, "test": 2}}, {"size": 4}]
-    + [{"seed": -1}, {"workers": 0}],
+    [
+        {"patients": {"dev": 3}},
+        {"patients": {"train": 0}},
+        {"patients": {"train": -1, "test": 2}},
+        {"size": 4},
+        {"seed": -1},
+        {"workers": 0},
+    ],
 )
 def test_impossible_settings_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(CorpusError, match="expected"):

@@ -1,5 +1,6 @@
 """Phantoms are reproducible, their boxes independent of the picture's size, their facts consistent."""
 
+import hashlib
 import subprocess
 import sys
 
@@ -25,8 +26,6 @@ def test_another_process_gives_the_same_bytes() -> None:
         "import hashlib; from radvlm_course.phantoms import make_phantom; "
         "print(hashlib.sha256(make_phantom(12).image.tobytes()).hexdigest())"
     )
-    import hashlib
-
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert found == hashlib.sha256(make_phantom(12).image.tobytes()).hexdigest()
 
@@ -78,7 +77,7 @@ def test_boxes_lie_inside_the_image_and_are_large_enough_to_see(phantoms: list[P
         for boxes in phantom.abnormalities.values():
             for box in boxes:
                 assert 0 <= box.x1 < box.x2 <= 1 and 0 <= box.y1 < box.y2 <= 1
-                assert min(box.width, box.height) >= 0.05
+                assert min(box.width, box.height) >= 0.055
 
 
 def test_nodules_are_squares_of_the_promised_width(phantoms: list[Phantom]) -> None:
@@ -102,7 +101,7 @@ def test_sides_are_the_patients(phantoms: list[Phantom]) -> None:
 def test_structures_have_known_names_and_lie_where_anatomy_puts_them(phantoms: list[Phantom]) -> None:
     for phantom in phantoms:
         assert set(phantom.structures) <= set(STRUCTURES)
-        assert len(phantom.structures) >= len(STRUCTURES) - 2
+        assert set(STRUCTURES) - set(phantom.structures) <= {"left costophrenic angle", "right costophrenic angle"}
         boxes = {name: each[0] for name, each in phantom.structures.items()}
         assert boxes["trachea"].y1 < boxes["heart"].y1 and boxes["aortic arch"].center[1] < boxes["heart"].center[1]
         for side in ("left", "right"):

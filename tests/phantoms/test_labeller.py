@@ -70,8 +70,34 @@ def test_an_affirmation_outweighs_a_denial_elsewhere() -> None:
 
 
 WORDS = st.sampled_from(
-    "no not without left right bilateral small effusion pneumothorax consolidation nodule and or with , . but possible"
-    " edema heart is enlarged the cannot be excluded".split()
+    [
+        "no",
+        "not",
+        "without",
+        "left",
+        "right",
+        "bilateral",
+        "small",
+        "effusion",
+        "pneumothorax",
+        "consolidation",
+        "nodule",
+        "and",
+        "or",
+        "with",
+        ",",
+        ".",
+        "but",
+        "possible",
+        "edema",
+        "heart",
+        "is",
+        "enlarged",
+        "the",
+        "cannot",
+        "be",
+        "excluded",
+    ]
 )
 
 
