@@ -98,6 +98,7 @@ class VisionPretrainingSettings:
     learning_rate: float = field(metadata=limits(0))
     warmup_steps: int = field(default=20, metadata=limits(0))
     box_weight: float = field(default=2.0, metadata=limits(0))
+    structure_weight: float = field(default=0.1, metadata=limits(0))
     log_every: int = field(default=20, metadata=limits(1))
 
 

@@ -15,7 +15,7 @@ from radvlm_course.records import Study
 __all__ = ["AVAILABLE", "CHECKS", "NIH_ROW", "SHARES"]
 
 # Exercise 01.1: x, y, width and height in pixels of the released 1024 x 1024 image.
-NIH_ROW = (256.0, 512.0, 384.0, 256.0)
+NIH_ROW = (256.0, 192.0, 512.0, 384.0)
 # Exercise 01.3: pairs that could be built, and the wanted shares.
 AVAILABLE: Mapping[str, int] = {
     "report_generation": 700,
@@ -37,20 +37,10 @@ def nih_box(answer: Any) -> str | None:
     right = Box.from_pixels(x, y, x + width, y + height, (1024, 1024))
     if _close(answer, right):
         return None
-    mistakes = {
-        "The last two numbers are a width and a height, not a corner: add them to the first two.": (
-            Box.from_pixels(x, y, width, max(height, y + 1), (1024, 1024))
-        ),
-        "These are pixels of a 1024 x 1024 image, not thousandths.": (
-            Box.from_thousandths(x, y, x + width, y + height)
-        ),
-        "The boxes refer to the released image of 1024 x 1024 pixels, whatever the size of the file at hand.": (
-            Box.clipped(x / 512, y / 512, (x + width) / 512, 1.0 if y < 512 else 1.0) if y < 512 else None
-        ),
-    }
-    for hint, wrong in mistakes.items():
-        if wrong is not None and _close(answer, wrong):
-            return hint
+    if _close(answer, Box.from_pixels(x, y, width, height, (1024, 1024))):
+        return "The last two numbers are a width and a height, not a corner: add them to the first two."
+    if _close(answer, Box.from_thousandths(x, y, x + width, y + height)):
+        return "These are pixels of a 1024 x 1024 image, not thousandths."
     return "Left edge x, top edge y, right edge x + width, bottom edge y + height; then divide by the image's size."
 
 

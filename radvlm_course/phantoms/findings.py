@@ -72,8 +72,8 @@ def sample_case(rng: np.random.Generator, body: Body, pose: Pose, grid: Grid) ->
     ratio = body.heart_ratio + rng.uniform(-0.015, 0.015)
     lesions: list[Lesion] = []
     if "cardiomegaly" in wanted:
-        ratio = rng.uniform(0.55, 0.77)
-        severity = "mild" if ratio < 0.63 else "moderate" if ratio < 0.69 else "severe"
+        ratio = rng.uniform(0.53, 0.82)
+        severity = "mild" if ratio < 0.62 else "moderate" if ratio < 0.72 else "severe"
         lesions.append(Lesion("cardiomegaly", severity=severity))
     coarse = Thorax(body, pose, ratio, Grid(_PLACING_SIZE, pose))
     taken = np.zeros(coarse.grid.x.shape, dtype=bool)
@@ -129,31 +129,31 @@ _INSIDE = {name: 0.75 for name in FINDINGS} | {"support devices": 0.0, "nodule":
 
 
 def _sample_effusion(rng: np.random.Generator, side: str, thorax: Thorax) -> Lesion:
-    height = rng.uniform(0.1, 0.38)
-    severity = "small" if height < 0.18 else "moderate" if height < 0.28 else "large"
+    height = rng.uniform(0.14, 0.4)
+    severity = "small" if height < 0.22 else "moderate" if height < 0.31 else "large"
     geometry = {"height": height, "climb": rng.uniform(0.03, 0.12), "tilt": rng.uniform(-0.02, 0.05)}
     return Lesion("pleural effusion", side, "lower", severity, "meniscus", geometry)
 
 
 def _sample_pneumothorax(rng: np.random.Generator, side: str, thorax: Thorax) -> Lesion:
-    collapse = rng.uniform(0.2, 0.6)
-    severity = "small" if collapse < 0.3 else "moderate" if collapse < 0.45 else "large"
-    low = rng.uniform(-0.12, 0.06) if collapse < 0.35 else rng.uniform(-0.05, 0.36)
+    collapse = rng.uniform(0.26, 0.64)
+    severity = "small" if collapse < 0.38 else "moderate" if collapse < 0.51 else "large"
+    low = rng.uniform(-0.12, 0.06) if collapse < 0.4 else rng.uniform(-0.05, 0.36)
     geometry = {"collapse": collapse, "low": low, "rise": rng.uniform(0.25, 0.8)}
     return Lesion("pneumothorax", side, "", severity, "apical" if low < 0 else "lateral", geometry)
 
 
 def _sample_nodule(rng: np.random.Generator, side: str, thorax: Thorax) -> Lesion:
-    radius = rng.uniform(0.066, 0.108)
+    radius = rng.uniform(0.072, 0.11)
     lateral, height = rng.uniform(0.08, 0.34), rng.uniform(-0.26, 0.24)
     center = thorax.pose.to_image(np.array([SIDES[side] * lateral, height]))
     geometry = {"x": float(center[0]), "y": float(center[1]), "radius": radius}  # image units: a disc on the film
-    return Lesion("nodule", side, zone_of(height), "mass" if radius > 0.088 else "nodule", "disc", geometry)
+    return Lesion("nodule", side, zone_of(height), "mass" if radius > 0.091 else "nodule", "disc", geometry)
 
 
 def _sample_consolidation(rng: np.random.Generator, side: str, thorax: Thorax) -> Lesion:
     geometry = {"x": rng.uniform(0.13, 0.29), "y": rng.uniform(-0.22, 0.24)}
-    geometry |= {"radius_x": rng.uniform(0.075, 0.13), "radius_y": rng.uniform(0.07, 0.15)}
+    geometry |= {"radius_x": rng.uniform(0.095, 0.14), "radius_y": rng.uniform(0.09, 0.17)}
     for order in (2, 3, 5):
         geometry |= {f"wave{order}": rng.uniform(0.03, 0.22 / order), f"phase{order}": rng.uniform(0, 2 * np.pi)}
     return Lesion("consolidation", side, zone_of(geometry["y"]), "", "blob", geometry)
@@ -167,18 +167,18 @@ def _sample_atelectasis(rng: np.random.Generator, side: str, thorax: Thorax) -> 
             "y": height,
             "angle": rng.uniform(0.25, 1.0) * (-1 if rng.random() < 0.5 else 1),
         }
-        geometry |= {"half_length": rng.uniform(0.1, 0.15), "half_width": rng.uniform(0.019, 0.03)}
+        geometry |= {"half_length": rng.uniform(0.12, 0.16), "half_width": rng.uniform(0.024, 0.034)}
         geometry |= {"bend": rng.uniform(-0.03, 0.03)}
         return Lesion("atelectasis", side, zone_of(height), "linear", "band", geometry)
     hilum = thorax.hilum(side)
     angle = rng.uniform(-1.0, 1.0)
-    length = rng.uniform(0.2, 0.3)
+    length = rng.uniform(0.23, 0.31)
     geometry = {
         "x": hilum[0] + 0.03 * math.cos(angle),
         "y": hilum[1] + 0.03 * math.sin(angle),
         "angle": angle,
         "length": length,
-        "slope": rng.uniform(0.17, 0.3),
+        "slope": rng.uniform(0.22, 0.34),
     }
     return Lesion(
         "atelectasis", side, zone_of(hilum[1] + 0.7 * length * math.sin(angle)), "segmental", "wedge", geometry
@@ -186,15 +186,15 @@ def _sample_atelectasis(rng: np.random.Generator, side: str, thorax: Thorax) -> 
 
 
 def _sample_edema(rng: np.random.Generator, side: str, thorax: Thorax) -> Lesion:
-    radius_y = rng.uniform(0.11, 0.27)
-    severity = "mild" if radius_y < 0.16 else "moderate" if radius_y < 0.22 else "severe"
-    geometry = {"x": 0.06, "y": rng.uniform(-0.09, 0.12), "radius_x": rng.uniform(0.14, 0.27), "radius_y": radius_y}
+    radius_y = rng.uniform(0.14, 0.28)
+    severity = "mild" if radius_y < 0.185 else "moderate" if radius_y < 0.235 else "severe"
+    geometry = {"x": 0.06, "y": rng.uniform(-0.09, 0.12), "radius_x": rng.uniform(0.17, 0.27), "radius_y": radius_y}
     return Lesion("edema", side, "", severity, "haze", geometry)
 
 
 def _sample_device(rng: np.random.Generator, side: str, thorax: Thorax) -> Lesion:
     if rng.random() < 0.55:
-        geometry = {"x": rng.uniform(0.15, 0.29), "y": rng.uniform(-0.25, -0.02), "radius": rng.uniform(0.045, 0.06)}
+        geometry = {"x": rng.uniform(0.15, 0.29), "y": rng.uniform(-0.25, -0.02), "radius": rng.uniform(0.055, 0.07)}
         geometry |= {"angle": rng.uniform(-0.5, 0.5), "tip": rng.uniform(0.0, 1.0)}
         return Lesion("support devices", side, "", "", "pacemaker", geometry)
     geometry = {"entry": rng.uniform(0.02, 0.24), "tip_x": rng.uniform(0.08, 0.24), "tip_y": rng.uniform(-0.26, 0.02)}

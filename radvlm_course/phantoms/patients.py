@@ -84,8 +84,8 @@ def sample_body(rng: np.random.Generator) -> Body:
     uniform = rng.uniform
     female = rng.random() < 0.5
     return Body(
-        width=uniform(0.84, 1.16),
-        height=uniform(0.86, 1.14),
+        width=uniform(0.9, 1.1),
+        height=uniform(0.9, 1.1),
         thickness=uniform(0.85, 1.2),
         breast=uniform(0.35, 1.0) if female else 0.0,
         shoulder=uniform(-0.03, 0.03),
@@ -95,7 +95,7 @@ def sample_body(rng: np.random.Generator) -> Body:
         apex_power=uniform(0.34, 0.42),
         dome=(uniform(0.105, 0.15), uniform(0.085, 0.13)),
         heart_ratio=uniform(0.38, 0.48),
-        heart_height=uniform(0.58, 0.94),
+        heart_height=uniform(0.44, 1.1),
         heart_tilt=uniform(0.3, 0.6),
         heart_offset=uniform(0.22, 0.4),
         knob=uniform(0.022, 0.036),
@@ -115,18 +115,18 @@ def sample_body(rng: np.random.Generator) -> Body:
 
 def sample_pose(rng: np.random.Generator, body: Body) -> Pose:
     """Draw the positioning of one film of a patient; both lungs stay on the film, but for a narrow strip at a wall."""
-    scale = rng.uniform(0.98, 1.24)
-    scale_x = min(max(scale * body.width, 0.92), 1.27)
-    scale_y = min(max(1.1 * scale * body.height, 1.08), 1.42)
+    scale = rng.uniform(0.84, 1.24)
+    scale_x = min(max(scale * body.width, 0.8), 1.27)
+    scale_y = min(max(1.1 * scale * body.height, 0.9), 1.42)
     slack_x = max(0.5 - 0.372 * scale_x, 0.0) + 0.02
     top, bottom = 0.03 + 0.31 * scale_y, 0.985 - 0.325 * scale_y
-    bottom = max(min(bottom, top + 0.22), top + 0.03)
+    bottom = max(min(bottom, top + 0.26), top + 0.03)
     return Pose(
         scale_x=scale_x,
         scale_y=scale_y,
-        center_x=0.5 + rng.uniform(-1, 1) * min(slack_x, 0.1),
+        center_x=0.5 + rng.uniform(-1, 1) * min(slack_x, 0.12),
         center_y=rng.uniform(top, bottom),
         angle=float(np.clip(rng.normal(0, 0.03), -0.08, 0.08)),
         inspiration=rng.uniform(-0.045, 0.02),
-        heart_shift=rng.uniform(-0.06, 0.07),
+        heart_shift=rng.uniform(-0.11, 0.12),
     )

@@ -231,7 +231,7 @@ def _device(lesion: Lesion, thorax: Thorax, canvas: Canvas) -> np.ndarray:
     if lesion.kind == "chest tube":
         (points, half), *_ = lines
         wall, lumen = canvas.lines([(points, 2 * half)]), canvas.lines([(points, 0.9 * half)])
-        return 0.42 * wall - 0.2 * lumen
+        return 0.6 * wall - 0.2 * lumen
     (generator, radius), (lead, half) = lines
     angle = lesion.geometry["angle"]
     can = canvas.can(generator.mean(axis=0), radius, angle)

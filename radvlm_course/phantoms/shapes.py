@@ -59,11 +59,10 @@ def lesion_box(lesion: Lesion, thorax: Thorax) -> Box | None:
 
 
 def _device_box(lesion: Lesion, pose: Pose) -> Box | None:
-    corners = []
-    for points, half in device_lines(lesion):
-        offsets = np.array([[-half, -half], [half, -half], [-half, half], [half, half]])
-        corners.append(pose.to_image(points[:, None, :] + offsets).reshape(-1, 2))
-    every = np.concatenate(corners)
+    """The box of a tube, or of a pacemaker's generator: its lead would make it a box of mostly lung."""
+    points, half = device_lines(lesion)[0]
+    offsets = np.array([[-half, -half], [half, -half], [-half, half], [half, half]])
+    every = pose.to_image(points[:, None, :] + offsets).reshape(-1, 2)
     edges = (*every.min(axis=0).tolist(), *every.max(axis=0).tolist())
     try:
         return Box.clipped(*(round(edge, 6) for edge in edges))
@@ -78,7 +77,7 @@ def device_lines(lesion: Lesion) -> list[tuple[np.ndarray, float]]:
         start = np.array([WALL + 0.07, g["entry"] + 0.05])
         end = np.array([g["tip_x"], g["tip_y"]])
         middle = np.array([WALL - 0.06 + g["bow"], (start[1] + 2 * end[1]) / 3])
-        return [(curve(np.array([start, middle, end])) * [sign, 1], 0.0085)]
+        return [(curve(np.array([start, middle, end])) * [sign, 1], 0.011)]
     radius = g["radius"]
     generator = np.array([[sign * g["x"], g["y"] - 0.15 * radius], [sign * g["x"], g["y"] + 0.15 * radius]])
     top = np.array([sign * (g["x"] - 0.3 * radius), g["y"] - 0.85 * radius])

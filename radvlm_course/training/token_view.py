@@ -10,16 +10,20 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from transformers import Qwen3VLForConditionalGeneration
+from transformers import PreTrainedTokenizerBase, Qwen3VLForConditionalGeneration
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from radvlm_course.models.processor import ImageOnlyQwen3VLProcessor
 from radvlm_course.records import Example
 from radvlm_course.training.data import sft_dataset
 
-__all__ = ["TokenView", "sft_batch", "sft_tokens"]
+__all__ = ["TokenView", "qwen_pieces", "sft_batch", "sft_tokens", "text_tokens"]
 
 IGNORED = -100
+# How Qwen's tokenizer cuts a text before it merges anything: every digit stands alone.
+_QWEN_PIECES = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 Kind = Literal["image", "special", "text"]
 
 
@@ -39,6 +43,24 @@ class TokenView:
     kind: Kind
     counted: bool
     loss: float | None = None
+
+
+def text_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[TokenView]:
+    """The tokens of a bare text."""
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return [TokenView(tokenizer.decode([token]), "text", False) for token in ids]
+
+
+def qwen_pieces(text: str) -> list[TokenView]:
+    """The pieces that Qwen's tokenizer cuts a text into before it merges within them.
+
+    For a box of numbers that is already its tokens; words may be cut further.
+    """
+    from tokenizers import Regex
+    from tokenizers.pre_tokenizers import Split
+
+    pieces = Split(Regex(_QWEN_PIECES), "isolated").pre_tokenize_str(text)
+    return [TokenView(piece, "text", False) for piece, _ in pieces]
 
 
 def sft_batch(
@@ -79,7 +101,9 @@ def _losses(model: Qwen3VLForConditionalGeneration, batch: dict[str, torch.Tenso
     """Minus log-probability of every token given those before it, shape (tokens,); 0 for the first."""
     was_training = model.training
     model.eval()
-    logits = model(**{name: value for name, value in batch.items() if name != "labels"}).logits[0]  # (tokens, vocabulary)
+    logits = model(**{name: value for name, value in batch.items() if name != "labels"}).logits[
+        0
+    ]  # (tokens, vocabulary)
     model.train(was_training)
     ids = batch["input_ids"][0]
     log_probabilities = logits[:-1].float().log_softmax(-1).gather(1, ids[1:, None])[:, 0]

@@ -35,13 +35,17 @@ Log = Callable[[dict[str, float]], None]
 
 @dataclass(frozen=True)
 class VisionPretrainingSettings:
-    """Attributes: ``box_weight`` multiplies the L1 loss of the boxes; ``learning_rate`` decays as a cosine."""
+    """Attributes: ``box_weight`` multiplies the L1 loss of the boxes; ``structure_weight`` is how much an anatomical
+    structure counts beside a finding (there are more of them, and they are easier); ``learning_rate`` decays as
+    a cosine.
+    """
 
     steps: int = 400
     batch_size: int = 32
     learning_rate: float = 3e-3
     warmup_steps: int = 20
     box_weight: float = 2.0
+    structure_weight: float = 0.1
     log_every: int = 20
 
 
@@ -116,17 +120,19 @@ class _Heads(nn.Module):
         boxes: torch.Tensor,  # (images, tokens, labels, 4)
         has_box: torch.Tensor,  # (images, tokens, labels)
         positive_weight: torch.Tensor,  # (labels,)
+        label_weight: torch.Tensor,  # (labels,), mean 1
     ) -> tuple[torch.Tensor, torch.Tensor]:
         levels = [outputs.pooler_output, *outputs.deepstack_features]  # type: ignore[attr-defined]
         bce = nn.functional.binary_cross_entropy_with_logits
         patches = self.patch(outputs.last_hidden_state)  # type: ignore[attr-defined]
-        cover_loss = bce(patches, covered.reshape(-1, self.labels), pos_weight=positive_weight)
+        cover_loss = bce(patches, covered.reshape(-1, self.labels), label_weight, pos_weight=positive_weight)
         per_token = covered.reshape(-1, 4 * self.labels)  # the four patches of a token lie side by side
         box_loss = patches.new_zeros(())
         for features, cover_head, box_head in zip(levels, self.covered, self.boxes, strict=True):
-            cover_loss = cover_loss + bce(cover_head(features), per_token, pos_weight=positive_weight.repeat(4))
+            logits = cover_head(features)
+            cover_loss = cover_loss + bce(logits, per_token, label_weight.repeat(4), pos_weight=positive_weight.repeat(4))
             distance = (box_head(features).reshape(-1, self.labels, 4) - boxes.reshape(-1, self.labels, 4)).abs()
-            mask = has_box.reshape(-1, self.labels, 1)
+            mask = has_box.reshape(-1, self.labels, 1) * label_weight[:, None]
             box_loss = box_loss + (distance * mask).sum() / (4 * mask.sum()).clamp(min=1)
         return cover_loss / (1 + len(levels)), box_loss / len(levels)
 
@@ -162,6 +168,7 @@ def pretrain_vision(
     config = model.config.vision_config
     heads = _Heads(config.hidden_size, config.out_hidden_size, 1 + len(config.deepstack_visual_indexes), len(labels))
     positive_weight = _positive_weight(targets)
+    label_weight = _label_weight(studies, labels, settings.structure_weight)
     parameters = [*visual.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warmup_cosine(step, settings))
@@ -173,7 +180,7 @@ def pretrain_vision(
         covered, boxes, has_box = _batch(targets, chosen)
         rows = pixels[torch.from_numpy(chosen)].float().flatten(0, 1)
         outputs = visual(rows, grid_thw=torch.tensor([[1, grid, grid]] * len(chosen)))
-        cover_loss, box_loss = heads.loss(outputs, covered, boxes, has_box, positive_weight)
+        cover_loss, box_loss = heads.loss(outputs, covered, boxes, has_box, positive_weight, label_weight)
         optimizer.zero_grad()
         (cover_loss * (1 + len(heads.covered)) + settings.box_weight * box_loss * len(heads.covered)).backward()
         nn.utils.clip_grad_norm_(visual.parameters(), 1.0)
@@ -200,6 +207,13 @@ def _positive_weight(targets: Sequence[PatchTargets]) -> torch.Tensor:
     """Square root of negatives per positive, between 1 and 12: rare labels count more, not absurdly more."""
     share = torch.from_numpy(np.mean([target.covered.mean(axis=0) for target in targets], axis=0))
     return ((1 - share) / share.clamp(min=1e-4)).sqrt().clamp(1, 12).float()
+
+
+def _label_weight(studies: Sequence[Study], labels: Sequence[str], structure_weight: float) -> torch.Tensor:
+    """1 for a finding, ``structure_weight`` for a structure, scaled to a mean of 1."""
+    findings = {name for study in studies for name in study.abnormalities}
+    weights = torch.tensor([1.0 if label in findings else structure_weight for label in labels])
+    return weights / weights.mean().clamp(min=1e-8)
 
 
 def _batch(targets: Sequence[PatchTargets], chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

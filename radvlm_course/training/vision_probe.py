@@ -21,7 +21,7 @@ from radvlm_course.models.vision_speed import speed_up_vision
 from radvlm_course.records import Study
 from radvlm_course.training.vision_pretraining import patch_targets
 
-__all__ = ["Probe", "ProbeError", "probe_vision", "untrained_twin", "visual_tokens"]
+__all__ = ["Probe", "ProbeError", "average_map", "probe_vision", "untrained_twin", "visual_tokens"]
 
 
 class ProbeError(ValueError):
@@ -80,11 +80,18 @@ def probe_vision(
     """
     features, unseen = visual_tokens(loaded, train), visual_tokens(loaded, held_out)
     grid = 2 * round(features.shape[1] ** 0.5)
+    wanted, truth = _both_targets(train, held_out, finding, grid)
+    scores = _ridge(features, torch.from_numpy(wanted), unseen, ridge).numpy()  # (films, tokens, 4)
+    return Probe(_as_maps(scores, grid), _as_maps(truth, grid), _ranking(scores.ravel(), truth.ravel()))
+
+
+def _both_targets(
+    train: Sequence[Study], held_out: Sequence[Study], finding: str, grid: int
+) -> tuple[np.ndarray, np.ndarray]:
     wanted, truth = _targets(train, finding, grid), _targets(held_out, finding, grid)
     if not wanted.any() or not truth.any() or truth.all():
         raise ProbeError(f"{finding!r} covers no patch (or every patch) of the {len(train)} and {len(held_out)} films")
-    scores = _ridge(features, torch.from_numpy(wanted), unseen, ridge).numpy()  # (films, tokens, 4)
-    return Probe(_as_maps(scores, grid), _as_maps(truth, grid), _ranking(scores.ravel(), truth.ravel()))
+    return wanted, truth
 
 
 def _targets(studies: Sequence[Study], finding: str, grid: int) -> np.ndarray:
@@ -115,3 +122,19 @@ def _ranking(scores: np.ndarray, truth: np.ndarray) -> float:
     ranks = rankdata(scores)
     n, others = int(positive.sum()), int((~positive).sum())
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * others))
+
+
+def average_map(train: Sequence[Study], held_out: Sequence[Study], finding: str, grid: int) -> Probe:
+    """The answer without looking: for every film the map of how often each patch was covered in training.
+
+    Args:
+        grid: patches along the side of a film.
+
+    Raises:
+        ProbeError: as :func:`probe_vision`.
+    """
+    if not train or not held_out:
+        raise ProbeError("expected at least one film, found none")
+    wanted, truth = _both_targets(train, held_out, finding, grid)
+    scores = np.broadcast_to(wanted.mean(axis=0), truth.shape)
+    return Probe(_as_maps(scores, grid), _as_maps(truth, grid), _ranking(scores.ravel(), truth.ravel()))

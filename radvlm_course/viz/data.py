@@ -156,10 +156,10 @@ def report_lengths(reports: Mapping[str, Sequence[str]], title: str = "") -> Fig
     counts = {name: [len(text.split()) for text in texts] for name, texts in reports.items() if texts}
     if not counts:
         raise ValueError("expected at least one report, found none")
-    longest = max(max(values) for values in counts.values())
-    figure = style.new_figure(6.4, 2.7)
-    axes = style.axes_at(figure, 0.7, 0.4, 5.5, 1.75)
-    bins = np.arange(0, longest + 2, max(1, -(-longest // 40))) - 0.5
+    shortest, longest = (find(find(values) for values in counts.values()) for find in (min, max))
+    figure = style.new_figure(6.4, 2.9)
+    axes = style.axes_at(figure, 0.7, 0.75, 5.5, 1.6)
+    bins = np.arange(shortest, longest + 2, max(1, (longest - shortest) // 30)) - 0.5
     for index, (name, values) in enumerate(counts.items()):
         label = f"{name} ({len(values)}, mean {np.mean(values):.0f} words)"
         look = style.LINE_STYLES[index % len(style.LINE_STYLES)]
@@ -172,8 +172,10 @@ def report_lengths(reports: Mapping[str, Sequence[str]], title: str = "") -> Fig
             color=style.SERIES[index],
             linestyle=look,
         )
-    axes.set(xlabel="words of a report", ylabel="films", title=style.printable(title))
-    axes.legend(loc="upper right")
+    axes.set(xlabel="words of a report", ylabel="films")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), borderaxespad=0)
+    if title:
+        style.page(figure).text(0.12, 0.2, style.printable(title), va="center", fontsize=10.5)
     return figure
 
 

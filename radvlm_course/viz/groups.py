@@ -18,7 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from radvlm_course.runs import Rollout
 from radvlm_course.viz import style
 
-__all__ = ["choose_along_change", "draw_changes", "draw_group_spread", "groups_of"]
+__all__ = ["by_spread", "choose_along_change", "draw_changes", "draw_group_spread", "groups_of"]
 
 _EQUAL = 1e-6
 
@@ -32,6 +32,11 @@ def groups_of(rollouts: Iterable[Rollout], step: int | None = None) -> list[list
     return list(groups.values())
 
 
+def by_spread(groups: Iterable[Sequence[Rollout]]) -> list[Sequence[Rollout]]:
+    """Groups by the standard deviation of their rewards, the widest first; ties keep their order."""
+    return sorted(groups, key=_spread, reverse=True)
+
+
 @style.styled
 def draw_group_spread(groups: Sequence[Sequence[Rollout]], title: str = "") -> Figure:
     """One row a group, one dot a rollout, sorted by spread; groups of equal rewards are grey.
@@ -41,7 +46,7 @@ def draw_group_spread(groups: Sequence[Sequence[Rollout]], title: str = "") -> F
     """
     if not groups:
         raise ValueError("expected at least one group of rollouts, found none")
-    ordered = sorted(groups, key=lambda group: _spread(group), reverse=True)
+    ordered = by_spread(groups)
     figure = style.new_figure(7.2, 0.24 * len(ordered) + 1.2, layout=ConstrainedLayoutEngine(h_pad=0.06))
     axes = figure.add_subplot()
     highest = max(rollout.reward for group in ordered for rollout in group)

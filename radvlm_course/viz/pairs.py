@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,11 +13,21 @@ from radvlm_course.viz import style
 from radvlm_course.viz.boxes import aspect_of, draw_annotated
 from radvlm_course.viz.films import Film
 
-__all__ = ["markdown_table", "show_pairs", "show_report"]
+__all__ = ["labelled_boxes", "markdown_table", "show_pairs", "show_report"]
 
 _SIZE = 9.5
 _LINE = 0.185  # inches a line of text takes
-_FILM, _TEXT, _MARGIN, _GAP = 4.4, 5.4, 0.12, 0.3
+_FILM, _TEXT, _SHORT_TEXT, _MARGIN, _GAP = 4.4, 5.4, 3.4, 0.12, 0.3
+
+
+def labelled_boxes(boxes: Mapping[str, Sequence[Box]]) -> tuple[list[Box], list[str]]:
+    """The boxes of a study's ``abnormalities`` (or ``structures``) in one list, and the name of each.
+
+    >>> labelled_boxes({"nodule": (Box(0, 0, 0.1, 0.1), Box(0.5, 0, 0.6, 0.1))})[1]
+    ['nodule', 'nodule']
+    """
+    pairs = [(box, name) for name, found in boxes.items() for box in found]
+    return [box for box, _ in pairs], [name for _, name in pairs]
 
 
 @style.styled
@@ -39,31 +49,31 @@ def show_pairs(
     blocks = [
         (example.task.replace("_", " "), f"Q: {example.question}", f"A: {example.answer}") for example in examples
     ]
-    return _film_and_text(film, truth, truth_labels, blocks)
+    return _film_and_text(film, truth, truth_labels, blocks, _TEXT)
 
 
 @style.styled
 def show_report(film: Film, report: str, truth: Sequence[Box] = (), truth_labels: Sequence[str] = ()) -> Figure:
     """A film with its boxes on the left, its report on the right, a line a sentence."""
     sentences = [f"{sentence.strip().rstrip('.')}." for sentence in report.split(". ") if sentence.strip(" .")]
-    return _film_and_text(film, truth, truth_labels, [("report", sentence, "") for sentence in sentences])
+    return _film_and_text(film, truth, truth_labels, [("report", sentence, "") for sentence in sentences], _SHORT_TEXT)
 
 
 def _film_and_text(
-    film: Film, truth: Sequence[Box], labels: Sequence[str], blocks: Sequence[tuple[str, str, str]]
+    film: Film, truth: Sequence[Box], labels: Sequence[str], blocks: Sequence[tuple[str, str, str]], width: float
 ) -> Figure:
     """Blocks are (heading, question, answer); a heading that repeats the one above is not written again."""
-    lines = _lines(blocks)
+    lines = _lines(blocks, width)
     height = _FILM * aspect_of(film)
     tall = max(height, sum(room for _, _, _, room in lines)) + 2 * _MARGIN
-    figure = style.new_figure(_FILM + _GAP + _TEXT + 2 * _MARGIN, tall)
+    figure = style.new_figure(_FILM + _GAP + width + 2 * _MARGIN, tall)
     paper = style.page(figure)
     draw_annotated(style.axes_at(figure, _MARGIN, _MARGIN, _FILM, height), film, truth, truth_labels=labels)
     _write(paper, lines, _MARGIN + _FILM + _GAP, _MARGIN)
     return figure
 
 
-def _lines(blocks: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, float, float]]:
+def _lines(blocks: Sequence[tuple[str, str, str]], width: float) -> list[tuple[str, str, float, float]]:
     """(text, colour, size, room in inches) of every line."""
     lines: list[tuple[str, str, float, float]] = []
     above = ""
@@ -74,7 +84,7 @@ def _lines(blocks: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, float
         above = heading
         for text, colour in ((question, style.INK), (answer, style.TRUTH_INK)):
             if text:
-                lines += [(line, colour, _SIZE, _LINE) for line in style.wrapped(text, _TEXT, _SIZE)]
+                lines += [(line, colour, _SIZE, _LINE) for line in style.wrapped(text, width, _SIZE)]
         lines.append(("", style.INK, _SIZE, 0.07))
     return lines
 

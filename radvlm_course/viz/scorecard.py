@@ -14,7 +14,7 @@ from radvlm_course.records import Example
 from radvlm_course.rewards import get_reward
 from radvlm_course.viz import style
 
-__all__ = ["FINDINGS_SCORE", "draw_scorecard", "finding_agreement", "score_reports", "scorecard_markdown"]
+__all__ = ["FINDINGS_SCORE", "draw_scorecard", "finding_agreement", "score_reports"]
 
 FINDINGS_SCORE = "findings and sides (F1)"
 FindingsOf = Callable[[str], Collection[tuple[str, str]]]
@@ -49,16 +49,6 @@ def score_reports(
     return {name: {title: values[row] for title, values in columns.items()} for row, name in enumerate(candidates)}
 
 
-def scorecard_markdown(scores: Scorecard) -> str:
-    """The scores as a Markdown table, candidates down."""
-    titles = list(next(iter(scores.values())))
-    lines = ["| report | " + " | ".join(titles) + " |", "|---|" + "---:|" * len(titles)]
-    lines += [
-        f"| {name} | " + " | ".join(f"{row[title]:.2f}" for title in titles) + " |" for name, row in scores.items()
-    ]
-    return "\n".join(lines)
-
-
 @style.styled
 def draw_scorecard(scores: Scorecard, title: str = "") -> Figure:
     """One panel a score, one bar a candidate, so that the panels' orders can be compared.
@@ -70,7 +60,7 @@ def draw_scorecard(scores: Scorecard, title: str = "") -> Figure:
         raise ValueError("expected at least one report with its scores, found none")
     titles = list(next(iter(scores.values())))
     label = max(style.text_width(style.printable(name), 9.5) for name in scores) + 0.25
-    top, body = (0.85 if title else 0.5), _ROW * len(scores)
+    top, body = (0.72 if title else 0.45), _ROW * len(scores)
     figure = style.new_figure(label + len(titles) * (_PANEL + 0.3), top + body + 0.15)
     if title:
         style.page(figure).text(0.1, 0.2, style.printable(title), va="center", fontsize=11)
