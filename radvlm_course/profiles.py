@@ -117,14 +117,12 @@ class GrpoSettings:
     Attributes:
         reward: a name in :mod:`radvlm_course.rewards`.
         prompts_per_step: prompts of one generation; each gets ``trainer.num_generations`` completions.
-        checkpoint_step: start from the SFT checkpoint of this step; from the finished model if null.
         trainer: fields of ``trl.GRPOConfig``.
     """
 
     reward: str
     prompts_per_step: int = field(metadata=limits(1))
     trainer: dict[str, Any]
-    checkpoint_step: int | None = field(default=None, metadata=limits(1))
     freeze_vision: bool = True
 
 

@@ -21,6 +21,7 @@ def test_outside_a_repository_the_error_says_how_to_start(tmp_path):
 
 
 def test_a_notebook_opens_the_run_at_the_repositorys_root(repository, monkeypatch, capsys):
+    monkeypatch.delenv("RADVLM_COURSE_PROFILE", raising=False)
     monkeypatch.setenv("RADVLM_COURSE_RUN", "mine")
     course = open_lab()
     assert (repository / "runs" / "mine" / "profile.yaml").exists()

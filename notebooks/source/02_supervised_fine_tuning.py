@@ -107,8 +107,9 @@ limits = {
 }
 costs = {name: film_tokens(full_size, max_pixels=limit) for name, limit in limits.items()}
 for name, cost in costs.items():
-    print(f"{name:14s} {cost.size[0]:5d} x {cost.size[1]:4d} pixels {cost.patches:6,d} patches", end="")
-    print(f" {cost.tokens:6,d} tokens   {cost.shrink:.1f} pixels become 1")
+    width, height = cost.size
+    print(f"{name:14s} {width:5d} x {height:4d} pixels, {cost.patches:6,d} patches,", end="")
+    print(f" {cost.tokens:5,d} tokens, {cost.shrink:.1f} pixels become 1")
 
 # %% [markdown]
 # Thousands of tokens for one film, while its report has fifty: attention, memory and time are then
@@ -142,7 +143,8 @@ from radvlm_course.chat import to_messages
 
 train = course.examples("train", "abnormality_grounding")
 example = train[0]
-prompt = base.processor.apply_chat_template(to_messages(example), tokenize=False, add_generation_prompt=True)
+messages = to_messages(example)
+prompt = base.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 print(prompt)
 print("the answer to learn:", example.answer)
 
@@ -181,7 +183,7 @@ from radvlm_course.viz.curves import Panel
 
 panels = (
     Panel("Which patches are covered", {"cover_loss": "cross-entropy"}, "lower is better"),
-    Panel("Where the box lies", {"box_loss": "error"}, "mean distance of a side; 0.1 is a tenth of the film"),
+    Panel("Where the box lies", {"box_loss": "error"}, "mean distance of a side, in film widths"),
 )
 sft_curves(course.ensure("base"), "Vision pre-training", panels=panels)
 
@@ -212,7 +214,7 @@ for name, probe in probes.items():
 # every film. What counts is what comes on top, and whether the bright spot *moves* with the film.
 
 # %%
-from radvlm_course.viz.tokens import draw_probe
+from radvlm_course.viz.probes import draw_probe
 
 with_it = [i for i, study in enumerate(unseen) if finding in study.abnormalities][:4]
 without = [i for i, study in enumerate(unseen) if finding not in study.abnormalities][:1]
@@ -272,7 +274,7 @@ from radvlm_course.boxes import parse_boxes
 from radvlm_course.viz import gallery
 
 truth = Box(0.38, 0.47, 0.76, 0.62)
-spoilt = ["[0.38, 0.47, 0.76, 0.69]", "[0.38, 0.47, 0.76, 0.92]", "[0.38, 0.47, 0.56, 0.62]"]
+spoilt = ["[0.38, 0.47, 0.76, 0.63]", "[0.38, 0.47, 0.76, 0.92]", "[0.38, 0.47, 0.56, 0.62]"]
 boxes = [parse_boxes(text) for text in spoilt]
 captions = [f"{text}: one digit is wrong" for text in spoilt]
 dark = make_phantom(seed=8, size=256).image
@@ -289,7 +291,8 @@ from radvlm_course.evaluation.predict import complete
 from radvlm_course.rewards import get_reward
 
 questions = held_out[:64]
-folders = {0: course.run.model_folder("base"), course.profile.sft.trainer["max_steps"]: sft_folder / "model"}
+last_step = course.profile.sft.trainer["max_steps"]
+folders = {0: course.run.model_folder("base"), last_step: sft_folder / "model"}
 folders |= {int(path.name.split("-")[1]): path for path in sft_folder.glob("checkpoint-*")}
 asked = {}
 for step, folder in sorted(folders.items()):
@@ -298,8 +301,9 @@ for step, folder in sorted(folders.items()):
 measured = []
 for step, texts in asked.items():
     rewards = get_reward("soft_f1")(texts, questions)
-    measured.append({"step": step, "soft_f1": sum(rewards) / len(rewards)})
-    print(f"step {step:4d}: soft-F1 {measured[-1]['soft_f1']:.3f} on {len(questions)} held-out questions")
+    mean = sum(rewards) / len(rewards)
+    measured.append({"step": step, "soft_f1": mean})
+    print(f"step {step:4d}: soft-F1 {mean:.3f} on {len(questions)} held-out questions")
 
 # %%
 from radvlm_course.runs import read_metrics
@@ -307,9 +311,10 @@ from radvlm_course.runs import read_metrics
 panels = (
     Panel("Loss (training)", {"loss": "loss"}, "lower is better"),
     Panel("Right next tokens (training)", {"mean_token_accuracy": "share"}, "higher is better"),
-    Panel("soft-F1 (held-out films)", {"soft_f1": "soft-F1"}, "higher is better: this is what we want", smooth=False),
+    Panel("soft-F1 (held-out films)", {"soft_f1": "soft-F1"}, "what we want", smooth=False),
 )
-sft_curves([*read_metrics(sft_folder), *measured], "What is logged, and what is wanted", panels=panels)
+logged = read_metrics(sft_folder)
+sft_curves([*logged, *measured], "What is logged, and what is wanted", panels=panels)
 
 # %% [markdown]
 # Two more reasons to look at the metric: it can be compared with what an answer without a film earns
@@ -322,7 +327,6 @@ sft_curves([*read_metrics(sft_folder), *measured], "What is logged, and what is 
 # involved. The base model has sight but no language; see what it writes.
 
 # %%
-last_step = max(asked)
 for index in range(3):
     print(questions[index].question)
     print("   base:       ", asked[0][index][:70].replace("\n", " ") or "(nothing)")
@@ -358,7 +362,7 @@ from radvlm_course.viz import compare_reports
 reports = {}
 for name, loaded in (("base model", base), ("after SFT", tuned)):
     reports[name] = complete(loaded, [report], max_new_tokens=48)[0][0]
-compare_reports(reports, report.answer, report.image_path, report.question, findings_of=report_findings)
+compare_reports(reports, report.answer, report.image_path, findings_of=report_findings)
 
 # %% [markdown]
 # ## 8. Three errors that everybody meets once

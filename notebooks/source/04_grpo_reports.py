@@ -1,13 +1,13 @@
 # %% [markdown]
 # # 04 · GRPO for reports
 #
-# `laptop tier` · `about 2 minutes on 2 CPU cores` · `under 3 GB of memory` ·
-# `needs the stages sft, grpo_reports and evaluate: they are found, or made here`
+# `laptop tier` · `about 1 minute on 2 CPU cores` · `under 2 GB of memory` ·
+# `needs the stages sft, grpo_reports and evaluate: found, or made here, which takes longer`
 #
 # The fine-tuned model writes reports by imitating reports, one word after the other. It was never
-# told whether a *whole* report was good. In this notebook it writes eight reports on each film, each
-# is compared with the reference, and the better ones become likelier. The hard part is not the
-# training. It is the word "better".
+# told whether a *whole* report was good. In this notebook it writes eight reports on each film,
+# each is compared with the reference, and the better ones become likelier. The hard part is not
+# the training. It is the word "better".
 #
 # **After this notebook you can**
 #
@@ -32,11 +32,12 @@ draw_pipeline(current="grpo_reports")
 # %% [markdown]
 # ## 1. A text reward by hand
 #
-# Training with reinforcement needs one number for each report, the **reward**. The cheapest way to
-# compare two texts is to count what they share. An **n-gram** is a run of n words (punctuation counts
-# as a word). **GLEU** collects all runs of one to four words from both texts, counts how many are in
-# both, and divides by the larger of the two totals. Add words that are not in the reference and the
-# total grows; leave words out and less is shared. Here it is on two short reports.
+# Training with reinforcement needs one number for each report, the **reward**. The cheapest way
+# to compare two texts is to count what they share. An **n-gram** is a run of n words (punctuation
+# counts as a word). **GLEU** collects all runs of one to four words from both texts, counts how
+# many are in both, and divides by the larger of the two totals. Add words that are not in the
+# reference and the total grows; leave words out and less is shared. Here it is on two short
+# reports.
 
 # %%
 from collections import Counter
@@ -57,8 +58,8 @@ print(f"{shared.total()} shared, {totals[0]} in the reference, {totals[1]} in th
 print(f"GLEU = {shared.total()} / {max(totals)} = {shared.total() / max(totals):.3f}")
 
 # %% [markdown]
-# "No" and "no" do not count as shared: case matters. The course's reward gives the same number (it
-# separates words from punctuation by itself), and a picture of the count:
+# "No" and "no" do not count as shared: case matters. The course's reward gives the same number
+# (it separates words from punctuation by itself), and a picture of the count:
 
 # %%
 from radvlm_course.records import Example
@@ -66,11 +67,11 @@ from radvlm_course.rewards import get_reward
 from radvlm_course.viz.scoring import draw_ngrams
 
 gleu = get_reward("gleu")
-asked = Example(
-    "toy", "report_generation", "", "Write a report.", "No pleural effusion or pneumothorax."
-)
-print(f"gleu: {gleu(['There is no pleural effusion.'], [asked])[0]:.3f}")
-draw_ngrams("There is no pleural effusion.", "No pleural effusion or pneumothorax.")
+reference = "No pleural effusion or pneumothorax."
+response = "There is no pleural effusion."
+asked = Example("toy", "report_generation", "", "Write a report.", reference)
+print(f"gleu: {gleu([response], [asked])[0]:.3f}")
+draw_ngrams(response, reference)
 
 # %% [markdown]
 # ## 2. Four reports, and what the reward makes of them
@@ -85,14 +86,10 @@ draw_ngrams("There is no pleural effusion.", "No pleural effusion or pneumothora
 # Before you run the next cells: in which order would *you* rank them?
 
 # %%
-effusion = (
-    "The heart size is normal. Small left pleural effusion. The lungs are otherwise clear. "
-    "No pneumothorax is seen."
-)
-normal = (
-    "Normal chest radiograph. The heart size is normal. The lungs are clear. "
-    "There is no pleural effusion or pneumothorax."
-)
+effusion = "The heart size is normal. Small left pleural effusion. The lungs are otherwise clear."
+effusion += " No pneumothorax is seen."
+normal = "Normal chest radiograph. The heart size is normal. The lungs are clear."
+normal += " There is no pleural effusion or pneumothorax."
 asked = Example("toy", "report_generation", "", "Write a report.", effusion)
 candidates = {
     "paraphrase": "Little fluid, a left effusion. Normal heart. Clear lungs, without pneumothorax.",
@@ -109,8 +106,9 @@ compare_reports(candidates, effusion, findings_of=report_findings)
 
 # %% [markdown]
 # The blue shades are what GLEU sees. The grey line below each report is what it does not see: the
-# findings, with their sides, as a rule-based **labeller** reads them out of the text. (It knows the
-# grammar of the phantoms' reports; for real reports one needs models such as CheXbert or RadGraph.)
+# findings, with their sides, as a rule-based **labeller** reads them out of the text. (It knows
+# the grammar of the phantoms' reports; for real reports one needs models such as CheXbert or
+# RadGraph.)
 #
 # Now the scores. **ROUGE-L** is another count of words: the longest common subsequence. The third
 # column compares facts: the F1 score of the pairs of finding and side.
@@ -134,41 +132,41 @@ Markdown(
 draw_scorecard(card, "One reference, four reports")
 
 # %% [markdown]
-# The order is upside down. The only acceptable report earns the least; the dangerous one earns the
-# most. GLEU is not useless: among reports in the style of the reference, one with more right sentences
-# shares more runs. But training does not stay among those. It looks for whatever raises the number.
+# The order is upside down. The only acceptable report earns the least; the dangerous one earns
+# the most. GLEU is not useless: among reports in the style of the reference, one with more right
+# sentences shares more runs. But training does not stay among those. It looks for whatever raises
+# the number.
 #
 # **What would a policy game?** It learns the stock phrases, because they are worth as much as the
 # finding. If most films have little wrong with them, a normal report for everything is a fair
-# living. This is what one and the same report earns on all training films, without a look at them:
+# living. This is what one and the same report earns on all training films, without a look at
+# them:
 
 # %%
 reports = course.examples("train", "report_generation")
 constant = gleu([normal] * len(reports), reports)
+abnormal = [bool(report_findings(example.answer)) for example in reports]
 for name, wanted in (("films without a finding", False), ("films with findings", True)):
-    values = [
-        v
-        for v, e in zip(constant, reports, strict=True)
-        if bool(report_findings(e.answer)) == wanted
-    ]
+    values = [value for value, found in zip(constant, abnormal, strict=True) if found == wanted]
     print(f"{name:24s} {len(values):5d} reports, mean GLEU {sum(values) / len(values):.3f}")
 print(f"{'all':24s} {len(constant):5d} reports, mean GLEU {sum(constant) / len(constant):.3f}")
 
 # %% [markdown]
-# Keep the last number in mind: a model has learned to look only as far as it earns more than that.
+# Keep the last number in mind: a model has learned to look only as far as it earns more than
+# that.
 #
 # The paper trained one model with each of several rewards. Its finding: a reward made of RadGraph
-# alone (it compares clinical entities and their relations) drove the reports to less than half their
-# length, and most other measures down; plain GLEU came close to RadCliQ, a composite of several
-# models' scores that takes far longer to compute. A cheap reward is a fair start, if what it cannot
-# see is measured beside it.
+# alone (it compares clinical entities and their relations) drove the reports to less than half
+# their length, and most other measures down; plain GLEU came close to RadCliQ, a composite of
+# several models' scores that takes far longer to compute. A cheap reward is a fair start, if what
+# it cannot see is measured beside it.
 #
 # ## 3. From rewards to the loss
 #
-# GRPO (*group relative policy optimisation*) treats the four reports as a **group** of **rollouts**,
-# answers of one model to one prompt. Each gets an **advantage**: its reward minus the group's mean,
-# divided by the group's standard deviation. No second network has to judge how hard the film is: the
-# group itself says so.
+# GRPO (*group relative policy optimisation*) treats the four reports as a **group** of
+# **rollouts**, answers of one model to one prompt. Each gets an **advantage**: its reward minus
+# the group's mean, divided by the group's standard deviation. No second network has to judge how
+# hard the film is: the group itself says so.
 
 # %%
 import torch
@@ -186,36 +184,33 @@ for name, reward, first, second in zip(candidates, rewards, by_hand, advantages,
 # Read the signs: this step would make the wrong side likelier and the paraphrase less likely. The
 # arithmetic is right; the reward was the mistake.
 #
-# Every token of a report shares its report's advantage. The **loss** sums, over all tokens, advantage
-# times the change of the token's probability, with a clip (a token that has moved far enough is left
-# alone) and a leash (the KL divergence from the starting model, weight 0.01). Notebook 05 draws
-# both. Here is the loss of two invented reports of three and six tokens, the first good, the second bad.
+# Every token of a report shares its report's advantage. The **loss** sums, over all tokens,
+# advantage times the change of the token's probability, with a clip (a token that has moved far
+# enough is left alone) and a leash (the KL divergence from the starting model, weight 0.01).
+# Notebook 05 draws both. Here is the loss of two invented reports of three and six tokens, the
+# first good, the second bad.
 
 # %%
 from radvlm_course.training.grpo_math import grpo_loss
 
 logps = torch.full((2, 6), -1.0, requires_grad=True)  # log-probability of each token, now
 sampled, reference_model = torch.full((2, 6), -1.0), torch.full((2, 6), -1.2)
-mask = torch.tensor(
-    [[1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1]]
-)  # 0 where the shorter report has ended
+mask = torch.tensor([[1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1]])  # 0: the report has ended
 two = torch.tensor([1.0, -1.0])
 
 loss, watched = grpo_loss(logps, sampled, reference_model, two, mask)
 loss.backward()
-print(
-    f"loss {loss.item():+.3f}, KL {watched['kl']:.4f}, clipped share {watched['clip_fraction']:.0%}"
-)
+print(f"loss {loss.item():+.3f}, KL {watched['kl']:.4f}, clipped {watched['clip_fraction']:.0%}")
 print("push on each token (up is +):")
 print((-logps.grad).numpy().round(3))
 
 # %% [markdown]
-# The good report's tokens are pushed up, the bad one's down, padding not at all. Each token's push is
-# equally strong, so the long report weighs twice as much in total (and that is why the loss itself is
-# not zero here, although the two advantages add up to zero). That is a choice, called **token mean**,
-# and the paper's. The alternative gives each report the same weight, so that a token
-# of a long report counts less; then a long bad report is punished more gently than a short one, and
-# reports may grow.
+# The good report's tokens are pushed up, the bad one's down, padding not at all. Each token's
+# push is equally strong, so the long report weighs twice as much in total (and that is why the
+# loss itself is not zero here, although the two advantages add up to zero). That is a choice,
+# called **token mean**, and the paper's. The alternative gives each report the same weight, so
+# that a token of a long report counts less; then a long bad report is punished more gently than a
+# short one, and reports may grow.
 
 # %%
 for how in ("token_mean", "sequence_mean"):
@@ -223,7 +218,7 @@ for how in ("token_mean", "sequence_mean"):
     grpo_loss(fresh, sampled, None, two, mask, kl_weight=0, how=how)[0].backward()
     push = -fresh.grad
     print(
-        f"{how:14s} a token of the short report {push[0, 0]:+.3f}, of the long one {push[1, 0]:+.3f}; "
+        f"{how:14s} a token of the short report {push[0, 0]:+.3f}, of the long {push[1, 0]:+.3f}; "
         f"whole reports {push[0].sum():+.2f} and {push[1].sum():+.2f}"
     )
 
@@ -231,8 +226,8 @@ for how in ("token_mean", "sequence_mean"):
 # ## 4. A real group
 #
 # This is the model that GRPO starts from, with four films that are neither trained nor tested on.
-# It writes eight reports on each, at **temperature** 1: words are drawn with exactly the probabilities
-# that the model gives them.
+# It writes eight reports on each, at **temperature** 1: words are drawn with exactly the
+# probabilities that the model gives them.
 
 # %%
 from radvlm_course.evaluation.predict import complete
@@ -253,15 +248,14 @@ torch.manual_seed(0)
 prompts = course.examples("validation", "report_generation")[:4]
 eightfold = [example for example in prompts for _ in range(8)]
 texts = [text for text, _ in complete(before_model, eightfold, max_new_tokens=96, temperature=1.0)]
-groups = [
-    make_group(example, texts[8 * i : 8 * i + 8], "gleu") for i, example in enumerate(prompts)
-]
+groups = [make_group(asked, texts[8 * i : 8 * i + 8], "gleu") for i, asked in enumerate(prompts)]
 draw_group_spread(groups, "Four films, eight reports each")
 
 # %% [markdown]
-# Each row is a film, each dot a report, the bar their mean. Spread is what GRPO lives on. The group
-# with the widest spread in full: each report with the words that it shares with the reference, the
-# findings it got, missed or made up, its reward and its advantage. (Step 0 means: before training.)
+# Each row is a film, each dot a report, the bar their mean. Spread is what GRPO lives on. The
+# group with the widest spread in full: each report with the words that it shares with the
+# reference, the findings it got, missed or made up, its reward and its advantage. (Step 0 means:
+# before training.)
 
 # %%
 from radvlm_course.viz import show_reports
@@ -271,13 +265,13 @@ shown = next(example for example in prompts if example.id == widest[0].example_i
 show_reports(widest, shown.answer, shown.image_path, shown.question, findings_of=report_findings)
 
 # %% [markdown]
-# Go through it as a reader, not as a trainer. Is the report with the largest advantage also the one
-# with the right findings? Where the two part, training will follow the number.
+# Go through it as a reader, not as a trainer. Is the report with the largest advantage also the
+# one with the right findings? Where the two part, training will follow the number.
 #
 # ### Three steps of the real trainer
 #
-# The stage itself uses TRL's `GRPOTrainer`, with settings from the profile. Here it runs for three
-# steps on a handful of films, into a temporary folder, so that you see the very call.
+# The stage itself uses TRL's `GRPOTrainer`, with settings from the profile. Here it runs for
+# three steps on a handful of films, into a temporary folder, so that you see the very call.
 
 # %%
 import tempfile
@@ -298,8 +292,8 @@ with quietly():
     run_grpo(*trainee, reports[:12], ["gleu"], scratch.name, options, seed=0)
 
 # %% [markdown]
-# The folder now holds what every GRPO run of the course leaves: a line of metrics for each step, and
-# every report that was written. Three steps teach nothing; they show that it runs.
+# The folder now holds what every GRPO run of the course leaves: a line of metrics for each step,
+# and every report that was written. Three steps teach nothing; they show that it runs.
 
 # %%
 from radvlm_course.runs import read_metrics, read_rollouts
@@ -316,20 +310,23 @@ print(f"{len(live)} reports recorded, the last one:\n{live[-1].completion}")
 # ## 5. The real run
 #
 # `course.ensure("grpo_reports")` was called above: a run that `make course` has already made is
-# found; otherwise the call makes it, in about three to five minutes. Its curves, one panel at a time:
+# found; otherwise the call makes it, in about three to five minutes. Its curves, one panel at a
+# time:
 #
-# - **Reward**: mean GLEU of the sampled reports on training films. It should rise, with noise. It is
-#   not the result: it is measured with chance in the sampling, and on films that are trained on.
-# - **Spread within groups**: the standard deviation that the advantages are divided by, and the share
-#   of groups without any. Texts rarely tie exactly, so that share should stay near zero; if it
-#   climbs, the model writes the same report eight times.
-# - **KL**: distance from the start, in nats a token. A slow climb is movement, a jump is a warning.
-# - **Length**: *the* panel for text rewards. A reward that rises while reports shrink to a phrase, or
-#   swell, is being gamed. GLEU charges for both, but only on average.
-# - **Entropy**: how undecided the model is at each word. A steady fall means surer and more uniform
-#   reports. At zero nothing is left to compare.
-# - **Loss**: hovers around zero (good and bad reports pull in opposite directions) and says nothing
-#   about quality. Leave it alone.
+# - **Reward**: mean GLEU of the sampled reports on training films. It should rise, with noise. It
+#   is not the result: it is measured with chance in the sampling, and on films that are trained
+#   on.
+# - **Spread within groups**: the standard deviation that the advantages are divided by, and the
+#   share of groups without any. Texts rarely tie exactly, so that share should stay near zero; if
+#   it climbs, the model writes the same report eight times.
+# - **KL**: distance from the start, in nats a token. A slow climb is movement, a jump is a
+#   warning.
+# - **Length**: *the* panel for text rewards. A reward that rises while reports shrink to a
+#   phrase, or swell, is being gamed. GLEU charges for both, but only on average.
+# - **Entropy**: how undecided the model is at each word. A steady fall means surer and more
+#   uniform reports. At zero nothing is left to compare.
+# - **Loss**: hovers around zero (good and bad reports pull in opposite directions) and says
+#   nothing about quality. Leave it alone.
 
 # %%
 from radvlm_course.viz import grpo_curves
@@ -338,12 +335,12 @@ grpo_curves(grpo_folder, "GRPO on reports, reward GLEU")
 
 # %% [markdown]
 # Three more gauges. The **clipped share** counts tokens whose gradient the clip has cut: with one
-# update for each sampling, as in this tier, it is 0 by construction; with several (the paper takes
-# four) it is not, and a large share means that the steps are too big. The **cut-off share** counts
-# reports that hit the length limit and were never finished; they are scored as they are, and a growing
-# share means that the limit is too low or the model has stopped ending its reports. The **gradient
-# norm** is the size of the step before it is scaled: spikes say that single batches pull much harder
-# than others.
+# update for each sampling, as in this tier, it is 0 by construction; with several (the paper
+# takes four) it is not, and a large share means that the steps are too big. The **cut-off share**
+# counts reports that hit the length limit and were never finished; they are scored as they are,
+# and a growing share means that the limit is too low or the model has stopped ending its reports.
+# The **gradient norm** is the length of the gradient: spikes say that single batches pull much
+# harder than others.
 
 # %%
 from radvlm_course.viz.curves import Panel
@@ -364,9 +361,9 @@ gauges = (
 grpo_curves(grpo_folder, panels=gauges)
 
 # %% [markdown]
-# What did the model write? The browser leafs through all recorded groups; with a live kernel it has
-# two sliders. Here are the first and the last step as they stand. Compare the *variety* of the reports
-# as much as their rewards.
+# What did the model write? The browser leafs through all recorded groups; with a live kernel it
+# has two sliders. Here are the first and the last step as they stand. Compare the *variety* of
+# the reports as much as their rewards.
 
 # %%
 from radvlm_course.viz import RolloutBrowser
@@ -383,8 +380,8 @@ last
 # %% [markdown]
 # ## 6. Before and after, on films never seen
 #
-# Both models, the one that GRPO started from and the one that came out, report the same held-out films
-# **greedily** (always the likeliest word, no chance involved).
+# Both models, the one that GRPO started from and the one that came out, report the same held-out
+# films **greedily** (always the likeliest word, no chance involved).
 
 # %%
 import random
@@ -397,9 +394,7 @@ text_after = [text for text, _ in complete(after_model, chosen, 96)]
 gleu_before, gleu_after = gleu(text_before, chosen), gleu(text_after, chosen)
 for name, written in (("before", text_before), ("after", text_after)):
     words = sum(len(text.split()) for text in written) / len(written)
-    print(
-        f"{name:7s} {len(set(written)):3d} different reports on {len(written)} films, {words:.1f} words each"
-    )
+    print(f"{name:7s} {len(set(written)):3d} different reports, {words:.1f} words each")
 
 # %%
 from radvlm_course.viz.groups import choose_along_change, draw_changes
@@ -413,18 +408,15 @@ draw_changes(gleu_before, gleu_after, "GLEU", ("before GRPO", "after GRPO"))
 # %%
 from radvlm_course.viz.scorecard import finding_agreement
 
-facts_before = [
-    finding_agreement(t, e.answer, report_findings)
-    for t, e in zip(text_before, chosen, strict=True)
-]
-facts_after = [
-    finding_agreement(t, e.answer, report_findings) for t, e in zip(text_after, chosen, strict=True)
-]
-draw_changes(facts_before, facts_after, "findings and sides (F1)", ("before GRPO", "after GRPO"))
+facts = []
+for written in (text_before, text_after):
+    pairs = zip(written, chosen, strict=True)
+    facts.append([finding_agreement(text, e.answer, report_findings) for text, e in pairs])
+draw_changes(*facts, "findings and sides (F1)", ("before GRPO", "after GRPO"))
 
 # %% [markdown]
-# Three films side by side, chosen by rule and not by taste: the one whose GLEU gained most, the one in
-# the middle, the one that lost most.
+# Three films side by side, chosen by rule and not by taste: the one whose GLEU gained most, the
+# one in the middle, the one that lost most.
 
 # %%
 most, middle, least = choose_along_change(gleu_before, gleu_after, 3)
@@ -433,9 +425,8 @@ most, middle, least = choose_along_change(gleu_before, gleu_after, 3)
 def side_by_side(i):
     names = f"before, GLEU {gleu_before[i]:.2f}", f"after, GLEU {gleu_after[i]:.2f}"
     written = dict(zip(names, (text_before[i], text_after[i]), strict=True))
-    return compare_reports(
-        written, chosen[i].answer, chosen[i].image_path, findings_of=report_findings
-    )
+    film, answer = chosen[i].image_path, chosen[i].answer
+    return compare_reports(written, answer, film, findings_of=report_findings)
 
 
 side_by_side(most)
@@ -449,9 +440,9 @@ side_by_side(least)
 # %% [markdown]
 # ### The whole test set, with intervals
 #
-# The stage `evaluate` lets every model report every held-out film. Dots are means, lines 95% intervals
-# by a **bootstrap** over patients (draw patients with replacement, recompute, two thousand times).
-# Hollow dots answer without looking at the film: whatever they score is free.
+# The stage `evaluate` lets every model report every held-out film. Dots are means, lines 95%
+# intervals by a **bootstrap** over patients (draw patients with replacement, recompute, two
+# thousand times). Hollow dots answer without looking at the film: whatever they score is free.
 
 # %%
 from radvlm_course.evaluation.summary import is_prior, read_scores
@@ -471,14 +462,15 @@ dot_plot(results, title="Reports, held-out films", baselines=free)
 
 # %% [markdown]
 # Whether GRPO helped is read from the **paired difference**: the same films under both models. An
-# interval above zero is a gain that the choice of patients does not explain; one that contains zero is
-# not a result.
+# interval above zero is a gain that the choice of patients does not explain; one that contains
+# zero is not a result.
 #
-# Look at the rows of `grpo_reports`, and also at the panels that it did **not** train: grounding. One
-# model does everything, and paying it for words alone can cost it its eye for boxes. In a trial with a
-# similar tiny model (one seed), twice the learning rate gave hardly better reports and clearly worse
-# boxes; the profile's value is chosen for that reason. A pink mark among the grounding panels is the
-# price. (For length neither direction is better; there the colour only says that it changed.)
+# Look at the rows of `grpo_reports`, and also at the panels that it did **not** train: grounding.
+# One model does everything, and paying it for words alone can cost it its eye for boxes. In a
+# trial with a similar tiny model (one seed), twice the learning rate gave hardly better reports
+# and clearly worse boxes; the profile's value is chosen for that reason. A pink mark among the
+# grounding panels is the price. (For length neither direction is better; there the colour only
+# says that it changed.)
 
 # %%
 from radvlm_course.evaluation.differences import read_differences
@@ -493,30 +485,28 @@ panels = {
     "anatomical grounding: soft-F1": ("anatomical_grounding", "soft_f1"),
 }
 pairs = read_differences(folder)
-draw_differences(
-    {
-        title: {pair: tasks[task][metric] for pair, tasks in pairs.items()}
-        for title, (task, metric) in panels.items()
-    }
-)
+changes = {}
+for title, (task, metric) in panels.items():
+    changes[title] = {pair: tasks[task][metric] for pair, tasks in pairs.items()}
+draw_differences(changes)
 
 # %% [markdown]
 # ## 7. Failure gallery
 #
-# **A group without spread.** Always the same report: each reward equals the mean, every advantage is
-# zero, and the reward has no pull left (only the leash still has). Here one stock report, four times.
-# It happens when entropy has collapsed. Cure: temperature 1, a KL leash, a lower learning rate. Gauge:
-# `frac_reward_zero_std`.
+# **A group without spread.** Always the same report: each reward equals the mean, every advantage
+# is zero, and the reward has no pull left (only the leash still has). Here one stock report, four
+# times. It happens when entropy has collapsed. Cure: temperature 1, a KL leash, a lower learning
+# rate. Gauge: `frac_reward_zero_std`.
 
 # %%
 same = make_group(shown, [normal] * 4, "gleu")
 show_reports(same, shown.answer, findings_of=report_findings)
 
 # %% [markdown]
-# **A small word.** One "no" turns a report into its opposite, and costs a few runs of words. Counting
-# facts instead catches the denial, but has a gap of its own: this labeller takes what is affirmed once
-# as affirmed, so the report that says both passes as perfect. Whatever you pay for, there is a cheap
-# way to earn it.
+# **A small word.** One "no" turns a report into its opposite, and costs a few runs of words.
+# Counting facts instead catches the denial, but has a gap of its own: this labeller takes what is
+# affirmed once as affirmed, so the report that says both passes as perfect. Whatever you pay for,
+# there is a cheap way to earn it.
 
 # %%
 stated = Example("toy", "report_generation", "", "", "There is a small left pleural effusion.")
@@ -526,27 +516,28 @@ hedges = {
     "both": "There is a small left pleural effusion. There is no pleural effusion.",
     "nothing": "",
 }
-draw_scorecard(
-    score_reports(hedges, stated, report_findings), "The reference affirms a left effusion"
-)
+card = score_reports(hedges, stated, report_findings)
+draw_scorecard(card, "The reference affirms a left effusion")
 
 # %% [markdown]
-# **An empty report** (the last row) is worth 0 and no more: nothing crashes, nothing is left out of the mean. A scorer
-# that *fails*, on the other hand, must never be turned into a low reward, or the policy learns from a
-# broken meter. The course's rewards raise an error that names the film.
+# **An empty report** (the last row) is worth 0 and no more: nothing crashes, nothing is left out
+# of the mean. A scorer that *fails*, on the other hand, must never be turned into a low reward,
+# or the policy learns from a broken meter. The course's rewards raise an error that names the
+# film.
 #
-# **Too high a learning rate.** The signs come in this order: KL jumps instead of creeping, entropy
-# collapses within a few steps, the groups' spread goes, and the reward falls below where it began. By
-# then the model writes one report for everything. Notebook 05 shows the mechanism on a toy policy. The
-# learning rate is the first thing to lower; starting again from the checkpoint is the second.
+# **Too high a learning rate.** The signs come in this order: KL jumps instead of creeping,
+# entropy collapses within a few steps, the groups' spread goes, and the reward falls below where
+# it began. By then the model writes one report for everything. Notebook 05 shows the mechanism on
+# a toy policy. The learning rate is the first thing to lower; starting again from the checkpoint
+# is the second.
 #
 # ## 8. Your turn
 #
-# Replace the dots with your answer and run the cell. A wrong answer gets a hint. Worked solutions are
-# in `notebooks/solutions/`.
+# Replace the dots with your answer and run the cell. A wrong answer gets a hint. Worked solutions
+# are in `notebooks/solutions/`.
 #
-# **04.1** The reference is `No pleural effusion .` and the response is `No effusion .` (three words
-# with the full stop). What is GLEU? Count runs of one to four words by hand.
+# **04.1** The reference is `No pleural effusion .` and the response is `No effusion .` (three
+# words with the full stop). What is GLEU? Count runs of one to four words by hand.
 
 # %%
 from radvlm_course.exercises import check
@@ -555,8 +546,9 @@ answer_1 = ...  # a number
 check("04.1", answer_1)
 
 # %% [markdown]
-# **04.2** The reference is *Small left pleural effusion. The heart size is normal. No pneumothorax is
-# seen.* Rank these reports by the GLEU that they earn, best first. Guess, then check.
+# **04.2** The reference is *Small left pleural effusion. The heart size is normal. No
+# pneumothorax is seen.* Rank these reports by the GLEU that they earn, best first. Guess, then
+# check.
 #
 # | | report |
 # |---|---|
@@ -571,8 +563,8 @@ check("04.2", answer_2)
 
 # %% [markdown]
 # **04.3** After some steps the policy gives a sampled token the probability 0.5; the model that
-# training started from gave it 0.25. How large is this token's k3 estimate of the KL,
-# $e^{d} - d - 1$ with $d = \log(\text{reference} / \text{policy})$?
+# training started from gave it 0.25. How large is this token's k3 estimate of the KL, $e^{d} - d
+# - 1$ with $d = \log(\text{reference} / \text{policy})$?
 
 # %%
 answer_3 = ...  # a number, in nats
@@ -583,14 +575,14 @@ check("04.3", answer_3)
 #
 # - A text reward counts words. Rank a few hand-written reports under it *before* you train on it:
 #   paraphrase, wrong side, omission, normal for everything.
-# - The policy finds what pays. Watch length, entropy and variety beside the reward, and score what the
-#   reward cannot see.
+# - The policy finds what pays. Watch length, entropy and variety beside the reward, and score
+#   what the reward cannot see.
 # - Token mean lets long reports weigh more; it is the paper's choice and it is a choice.
-# - The result is the paired difference on held-out films, with its interval, in words, in facts, *and*
-#   on the tasks that were not trained.
+# - The result is the paired difference on held-out films, with its interval, in words, in facts,
+#   *and* on the tasks that were not trained.
 #
-# Next: **05, GRPO for grounding**, where the reward measures boxes, is much harder to fool, and the
-# clip and the leash are drawn. **06** evaluates all models on all tasks.
+# Next: **05, GRPO for grounding**, where the reward measures boxes, is much harder to fool, and
+# the clip and the leash are drawn. **06** evaluates all models on all tasks.
 
 # %%
 scratch.cleanup()

@@ -1,13 +1,14 @@
 # %% [markdown]
 # # 05 · GRPO for visual grounding
 #
-# `laptop tier` · `about 2 minutes on 2 CPU cores` · `under 3 GB of memory` ·
-# `needs the stages sft, grpo_grounding and evaluate: they are found, or made here`
+# `laptop tier` · `about 1 minute on 2 CPU cores` · `under 2 GB of memory` ·
+# `needs the stages sft, grpo_grounding and evaluate: found, or made here, which takes longer`
 #
 # A model that was fine-tuned on examples has learned to *imitate* answers. Nobody has told it yet
 # whether a box that is a little off is a small mistake or a large one: for supervised training,
-# writing `0.39` instead of `0.38` is as wrong as writing `0.93`. In this notebook the model writes
-# its own answers, each answer is measured against the film, and the better ones become likelier.
+# writing `0.39` instead of `0.38` is as wrong as writing `0.93`. In this notebook the model
+# writes its own answers, each answer is measured against the film, and the better ones become
+# likelier.
 #
 # **After this notebook you can**
 #
@@ -102,18 +103,17 @@ two_written = [Box(0.62, 0.58, 0.88, 0.84), Box(0.18, 0.50, 0.42, 0.78)]
 
 print("IoU of each prediction (row) with each truth (column):")
 print(iou_matrix(two_written, two_true).round(2))
-print(
-    f"soft-F1 {soft_f1(two_written, two_true):.3f}, whatever the order in which boxes are written"
-)
+print(f"soft-F1 {soft_f1(two_written, two_true):.3f}, in whatever order they are written")
 show_boxes(film, two_true, two_written, title="Matched one to one, so that the sum is largest")
 
 # %% [markdown]
 # ### Two formulas of one name
 #
-# The paper's figure follows the formula above. The code that was published with the paper computes
-# another one: its precision counts as a mistake only a prediction without any overlapping partner, so
-# a single box that barely touches the truth already has precision 1. Both exist here, by name,
-# because whoever compares rewards across papers must know which of them was used. For the pair above:
+# The paper's figure follows the formula above. The code that was published with the paper
+# computes another one: its precision counts as a mistake only a prediction without any
+# overlapping partner, so a single box that barely touches the truth already has precision 1. Both
+# exist here, by name, because whoever compares rewards across papers must know which of them was
+# used. For the pair above:
 
 # %%
 from radvlm_course.rewards import get_reward
@@ -122,10 +122,10 @@ for name in ("soft_f1", "soft_f1_published"):
     print(f"{name:18s} {soft_f1([answer], [truth], get_reward(name).variant):.3f}")
 
 # %% [markdown]
-# Why not simply pay 1 for IoU of at least 0.5 and 0 otherwise, as the evaluation (mAP@0.5) counts?
-# Because a policy can only climb where there is a slope. Slide a box of the right size away from
-# its target: soft-F1 falls with every step, hit-or-miss says nothing almost everywhere. (The figure
-# also shows how much more generous the published formula is in between.)
+# Why not simply pay 1 for IoU of at least 0.5 and 0 otherwise, as the evaluation (mAP@0.5)
+# counts? Because a policy can only climb where there is a slope. Slide a box of the right size
+# away from its target: soft-F1 falls with every step, hit-or-miss says nothing almost everywhere.
+# (The figure also shows how much more generous the published formula is in between.)
 
 # %%
 from radvlm_course.viz.reward_slope import draw_reward_slope
@@ -152,7 +152,8 @@ completions = [
 draw_grpo_idea(completions, [truth], "Where is the finding?", film)
 
 # %% [markdown]
-# **Rewards.** The reward reads the text: it looks for boxes in it and compares them with the truth.
+# **Rewards.** The reward reads the text: it looks for boxes in it and compares them with the
+# truth.
 
 # %%
 import torch
@@ -165,8 +166,8 @@ for text, reward in zip(completions, rewards.tolist(), strict=True):
 
 # %% [markdown]
 # **Advantages.** How much better is each rollout than its own group? Subtract the group's mean,
-# divide by the group's standard deviation. No second network has to estimate how hard the question
-# is: the group itself says so. First by hand, then with the course's function.
+# divide by the group's standard deviation. No second network has to estimate how hard the
+# question is: the group itself says so. First by hand, then with the course's function.
 
 # %%
 from radvlm_course.training.grpo_math import group_advantages
@@ -178,9 +179,9 @@ print("by hand:          ", [f"{value:+.2f}" for value in by_hand.tolist()])
 print("group_advantages: ", [f"{value:+.2f}" for value in advantages.tolist()])
 
 # %% [markdown]
-# **Loss.** Every token of a rollout shares its rollout's advantage. To see the machinery without a
-# language model, let each rollout be a single token and the policy a row of four logits, one for
-# each answer, all equally likely. Lowering the loss by one gradient step must make the good
+# **Loss.** Every token of a rollout shares its rollout's advantage. To see the machinery without
+# a language model, let each rollout be a single token and the policy a row of four logits, one
+# for each answer, all equally likely. Lowering the loss by one gradient step must make the good
 # answers likelier and the bad ones less likely. Nothing else is going on in GRPO.
 
 # %%
@@ -209,24 +210,22 @@ for text, advantage, chance in zip(completions, advantages.tolist(), after.tolis
 from radvlm_course.training.toy_policy import train_toy_policy
 from radvlm_course.viz.objective import draw_toy_runs
 
-names = [
-    f"{text}   earns {value:.2f}" for text, value in zip(completions, rewards.tolist(), strict=True)
-]
-draw_toy_runs(
-    {"Small steps, equal chances at the start": train_toy_policy(rewards.tolist())}, names
-)
+values = rewards.tolist()
+names = [f"{text}   earns {value:.2f}" for text, value in zip(completions, values, strict=True)]
+draw_toy_runs({"Small steps, equal chances at the start": train_toy_policy(values)}, names)
 
 # %% [markdown]
 # ## 3. The clip and the leash
 #
 # Two parts of the loss keep the policy from running away.
 #
-# **The clip.** Sampling is slow, so one may want to take several updates on the same rollouts. After
-# the first update the policy is no longer the one that wrote them. The loss watches the ratio of a
-# token's probability now to its probability when it was sampled. Once a token of a good rollout has
-# become 28% likelier, or one of a bad rollout 20% less likely, its gradient is cut to zero: it has
-# moved far enough on this evidence. The upper bound is looser (0.28 against 0.20) so that rare
-# tokens of good answers may grow. Read the figure from "just sampled" outwards.
+# **The clip.** Sampling is slow, so one may want to take several updates on the same rollouts.
+# After the first update the policy is no longer the one that wrote them. The loss watches the
+# ratio of a token's probability now to its probability when it was sampled. Once a token of a
+# good rollout has become 28% likelier, or one of a bad rollout 20% less likely, its gradient is
+# cut to zero: it has moved far enough on this evidence. The upper bound is looser (0.28 against
+# 0.20) so that rare tokens of good answers may grow. Read the figure from "just sampled"
+# outwards.
 
 # %%
 from radvlm_course.viz.objective import draw_clipped_objective, draw_kl_leash
@@ -237,29 +236,28 @@ draw_clipped_objective(epsilon_low=0.20, epsilon_high=0.28)
 # Notice what the clip does *not* limit: a token of a bad rollout that has become likelier (right
 # panel, right half) keeps its full gradient, and is pushed back.
 #
-# **The leash.** The second part is the KL divergence from the **reference**, the model that training
-# started from: a number of nats that is 0 while both agree on every token and grows as they part.
-# It is added to the loss with a small weight (0.01). To compute it exactly one would need the whole
-# vocabulary at each token; the estimator **k3** needs only the token that was sampled:
+# **The leash.** The second part is the KL divergence from the **reference**, the model that
+# training started from: a number of nats that is 0 while both agree on every token and grows as
+# they part. It is added to the loss with a small weight (0.01). To compute it exactly one would
+# need the whole vocabulary at each token; the estimator **k3** needs only the token that was
+# sampled:
 #
 # $$k_3 = e^{d} - d - 1, \qquad d = \log\frac{\text{reference}}{\text{policy}}$$
 #
-# It is never negative, right on average, and, as long as the two are near, much steadier than the plain
-# log-ratio.
+# It is never negative, right on average, and, as long as the two are near, much steadier than the
+# plain log-ratio.
 
 # %%
 draw_kl_leash()
 
 # %% [markdown]
 # What does a leash do to a policy? The toy from above, with the KL weight raised a lot: it still
-# prefers the best answer, but stays near its equal start. Too long a leash and the policy may forget
-# what it knew; too short and it cannot learn.
+# prefers the best answer, but stays near its equal start. Too long a leash and the policy may
+# forget what it knew; too short and it cannot learn.
 
 # %%
-leashes = {
-    f"KL weight {weight:g}": train_toy_policy(rewards.tolist(), kl_weight=weight)
-    for weight in (0.01, 0.5, 2.0)
-}
+weights = (0.01, 0.5, 2.0)
+leashes = {f"KL weight {w:g}": train_toy_policy(values, kl_weight=w) for w in weights}
 draw_toy_runs(leashes, names)
 
 # %% [markdown]
@@ -288,9 +286,7 @@ torch.manual_seed(0)
 prompts = course.examples("validation", "abnormality_grounding")[:8]
 eightfold = [example for example in prompts for _ in range(8)]
 texts = [text for text, _ in complete(before_model, eightfold, max_new_tokens=64, temperature=1.0)]
-groups = [
-    make_group(example, texts[8 * i : 8 * i + 8], "soft_f1") for i, example in enumerate(prompts)
-]
+groups = [make_group(e, texts[8 * i : 8 * i + 8], "soft_f1") for i, e in enumerate(prompts)]
 draw_group_spread(groups, "Eight prompts, eight rollouts each")
 
 # %% [markdown]
@@ -307,14 +303,14 @@ asked = next(example for example in prompts if example.id == widest[0].example_i
 show_group(asked.image_path, widest, asked.boxes, asked.question)
 
 # %% [markdown]
-# A rollout above its group's mean is reinforced even if it is poor in itself, and a decent one in a
-# strong group is discouraged. That is meant by *group relative*: GRPO never asks whether an answer
-# is good, only whether it is better than what this model usually says to this question.
+# A rollout above its group's mean is reinforced even if it is poor in itself, and a decent one in
+# a strong group is discouraged. That is meant by *group relative*: GRPO never asks whether an
+# answer is good, only whether it is better than what this model usually says to this question.
 #
 # ### Three steps of the real trainer
 #
-# The stage itself uses TRL's `GRPOTrainer`, with settings from the profile. Here it runs for three
-# steps on four questions, into a temporary folder, so that you see the very call.
+# The stage itself uses TRL's `GRPOTrainer`, with settings from the profile. Here it runs for
+# three steps on four questions, into a temporary folder, so that you see the very call.
 
 # %%
 import tempfile
@@ -336,8 +332,8 @@ with quietly():
     run_grpo(*trainee, handful, ["soft_f1"], scratch.name, options, seed=0)
 
 # %% [markdown]
-# The folder now holds what every GRPO run of the course leaves: a line of metrics for each step, and
-# every single rollout. Three steps teach nothing; they show that it runs.
+# The folder now holds what every GRPO run of the course leaves: a line of metrics for each step,
+# and every single rollout. Three steps teach nothing; they show that it runs.
 
 # %%
 from radvlm_course.runs import read_metrics, read_rollouts
@@ -354,7 +350,8 @@ print(f"{len(live)} rollouts recorded, such as: {live[-1].completion!r} -> {live
 # ## 5. The real run
 #
 # `course.ensure("grpo_grounding")` was called above: a run that `make course` has already made is
-# found; otherwise the call makes it, in about five to eight minutes. Its curves, one panel at a time:
+# found; otherwise the call makes it, in about five to eight minutes. Its curves, one panel at a
+# time:
 #
 # - **Reward**: mean soft-F1 of the rollouts. It should rise, with noise: every step asks other
 #   questions. It is measured on *sampled* answers to *training* films, so it is not the result.
@@ -363,10 +360,10 @@ print(f"{len(live)} rollouts recorded, such as: {live[-1].completion!r} -> {live
 # - **KL**: distance from the start. A slow climb is the policy moving; a jump is a warning.
 # - **Length**: tokens per answer. For boxes it should stay where it was: one box, one length.
 #   Growth here would mean that the model is writing extra boxes.
-# - **Entropy**: how undecided the policy is at each token. It falls as the policy grows surer.
-#   At zero all eight rollouts are the same and nothing is left to compare.
-# - **Loss**: hovers around zero, as by hand in section 2 (not exactly there, because answers differ in
-#   length). Leave it alone.
+# - **Entropy**: how undecided the policy is at each token. It falls as the policy grows surer. At
+#   zero all eight rollouts are the same and nothing is left to compare.
+# - **Loss**: hovers around zero, as by hand in section 2 (not exactly there, because answers
+#   differ in length). Leave it alone.
 
 # %%
 from radvlm_course.viz import grpo_curves
@@ -375,10 +372,10 @@ grpo_curves(grpo_folder, "GRPO on abnormality grounding, reward soft-F1")
 
 # %% [markdown]
 # Two more gauges. The **clipped share** counts tokens whose gradient the clip has cut. This tier
-# takes one update for each sampling, so the ratio is still 1 when the loss is computed and the share
-# is 0 by construction; with several updates (the paper takes four) it is not, and a large share means
-# that the steps are too big. The **gradient norm** is the size of the step before it is scaled: spikes
-# say that single batches pull much harder than others.
+# takes one update for each sampling, so the ratio is still 1 when the loss is computed and the
+# share is 0 by construction; with several updates (the paper takes four) it is not, and a large
+# share means that the steps are too big. The **gradient norm** is the length of the gradient:
+# spikes say that single batches pull much harder than others.
 
 # %%
 from radvlm_course.viz.curves import Panel
@@ -464,8 +461,8 @@ before_after(
 # ### The whole test set, with intervals
 #
 # The stage `evaluate` asks every model every held-out question. The dots are means, the lines 95%
-# intervals by a **bootstrap** over patients (draw patients with replacement, recompute, two thousand
-# times). Hollow dots answer without looking at the film: whatever they score is free.
+# intervals by a **bootstrap** over patients (draw patients with replacement, recompute, two
+# thousand times). Hollow dots answer without looking at the film: whatever they score is free.
 
 # %%
 from radvlm_course.evaluation.summary import is_prior, read_scores
@@ -480,14 +477,14 @@ free = [name for name in results if is_prior(name)]
 dot_plot(results, title="Abnormality grounding, held-out films", baselines=free)
 
 # %% [markdown]
-# Whether GRPO helped is not read from two overlapping intervals but from the **paired difference**:
-# the same films under both models. An interval that lies above zero is a gain that the choice of
-# patients does not explain; one that contains zero is not a result.
+# Whether GRPO helped is not read from two overlapping intervals but from the **paired
+# difference**: the same films under both models. An interval that lies above zero is a gain that
+# the choice of patients does not explain; one that contains zero is not a result.
 #
-# Look at the rows of `grpo_grounding`, and at panels that it did **not** train as well: structures of
-# the anatomy (it was trained on abnormalities only) and reports. One model does everything, and
-# training one skill can wear down another. A pink mark there is the price. (For length neither
-# direction is better; there the colour only says that it changed.)
+# Look at the rows of `grpo_grounding`, and at panels that it did **not** train as well:
+# structures of the anatomy (it was trained on abnormalities only) and reports. One model does
+# everything, and training one skill can wear down another. A pink mark there is the price. (For
+# length neither direction is better; there the colour only says that it changed.)
 
 # %%
 from radvlm_course.evaluation.differences import read_differences
@@ -502,12 +499,10 @@ panels = {
     "reports: length in words": ("report_generation", "words"),
 }
 pairs = read_differences(folder)
-draw_differences(
-    {
-        title: {pair: tasks[task][metric] for pair, tasks in pairs.items()}
-        for title, (task, metric) in panels.items()
-    }
-)
+changes = {}
+for title, (task, metric) in panels.items():
+    changes[title] = {pair: tasks[task][metric] for pair, tasks in pairs.items()}
+draw_differences(changes)
 
 # %% [markdown]
 # ## 7. Failure gallery
@@ -515,9 +510,9 @@ draw_differences(
 # Three ways to train for hours and learn nothing. Each is shown live, small.
 #
 # **A group whose rewards are all equal.** Four times the same answer, or four times nothing: mean
-# equals reward, every advantage is zero, and the reward has no pull left (only the leash still has).
-# It happens at both ends, when a question is hopeless and when it is solved. Cure: questions of
-# middling difficulty, temperature 1, larger groups. Gauge: `frac_reward_zero_std`.
+# equals reward, every advantage is zero, and the reward has no pull left (only the leash still
+# has). It happens at both ends, when a question is hopeless and when it is solved. Cure:
+# questions of middling difficulty, temperature 1, larger groups. Gauge: `frac_reward_zero_std`.
 
 # %%
 same = make_group(asked, ["[0.40, 0.40, 0.60, 0.60]"] * 4, "soft_f1")
@@ -525,15 +520,14 @@ show_boxes_together(asked.image_path, same, asked.boxes, asked.question, width=3
 
 # %% [markdown]
 # **Boxes in another space.** Qwen3-VL writes boxes in thousandths of the film when it is not told
-# otherwise. The reward expects fractions, and does not guess: a perfect box in the wrong space earns
-# nothing. The whole group earns nothing, so there is nothing to compare, and the model never finds
-# out. Cure: fine-tune on the right format first, and *look* at a group before starting a long run.
+# otherwise. The reward expects fractions, and does not guess: a perfect box in the wrong space
+# earns nothing. The whole group earns nothing, so there is nothing to compare, and the model
+# never finds out. Cure: fine-tune on the right format first, and *look* at a group before
+# starting a long run.
 
 # %%
 right = asked.boxes[0]
-thousandths = (
-    f"[{right.x1 * 1000:.0f}, {right.y1 * 1000:.0f}, {right.x2 * 1000:.0f}, {right.y2 * 1000:.0f}]"
-)
+thousandths = str([round(1000 * edge) for edge in right.to_list()])
 group = make_group(asked, [thousandths] * 4, "soft_f1")
 print("written:", thousandths)
 print("rewards:", [r.reward for r in group], " advantages:", [r.advantage for r in group])
@@ -541,41 +535,36 @@ print("read as thousandths it would have been", parse_boxes(thousandths, space="
 
 # %% [markdown]
 # **Too high a learning rate.** The toy once more. With small steps it finds the best answer. With
-# leaps it bets everything on the first lucky group: from then on all rollouts are equal, there is no
-# spread, and no way back (how often this goes wrong is counted below the picture). Right: the best
-# answer was nearly impossible at the start. A policy can only reinforce what it samples, which is
-# why supervised training comes first.
+# leaps it bets everything on the first lucky group: from then on all rollouts are equal, there is
+# no spread, and no way back (how often this goes wrong is counted below the picture). Right: the
+# best answer was nearly impossible at the start. A policy can only reinforce what it samples,
+# which is why supervised training comes first.
 
 # %%
-values, shares = rewards.tolist(), [0.4, 0.15, 0.25, 0.2]
-common = {"group_size": 4, "start": shares}
+common = {"group_size": 4, "start": [0.4, 0.15, 0.25, 0.2]}
+rare = {"group_size": 8, "start": [0.5, 0.02, 0.28, 0.2]}
 failures = {
     "Small steps (learning rate 0.3)": train_toy_policy(values, seed=3, **common),
     "Leaps (learning rate 10)": train_toy_policy(values, learning_rate=10, seed=3, **common),
-    "Best answer at 2% at the start": train_toy_policy(
-        values, start=[0.5, 0.02, 0.28, 0.2], seed=3
-    ),
+    "Best answer at 2% at the start": train_toy_policy(values, seed=3, **rare),
 }
 draw_toy_runs(failures, names)
 
 # %%
 for rate in (0.3, 10):
-    ends = [
-        train_toy_policy(values, learning_rate=rate, seed=n, **common).probabilities[-1]
-        for n in range(20)
-    ]
-    found = sum(end.index(max(end)) == 1 for end in ends)
+    runs = [train_toy_policy(values, learning_rate=rate, seed=n, **common) for n in range(20)]
+    found = sum(run.probabilities[-1][1] > 0.5 for run in runs)
     print(f"learning rate {rate:4}: the best answer won in {found} of 20 runs")
 
 # %% [markdown]
-# In a real run the signs are: KL that jumps instead of creeping, entropy that collapses within a few
-# steps, a growing share of groups without spread, and a reward that rises at first and then falls
-# below where it began. The learning rate is the first thing to lower.
+# In a real run the signs are: KL that jumps instead of creeping, entropy that collapses within a
+# few steps, a growing share of groups without spread, and a reward that rises at first and then
+# falls below where it began. The learning rate is the first thing to lower.
 #
-# **What would a policy game?** Try to cheat: repeat the right box, spray boxes everywhere, cover the
-# whole film. Under soft-F1 none of these beats one careful box. A box that covers too much does earn
-# a little everywhere, more so under the published formula, and is a safe bet for a model that does
-# not know where to look. Look for it in the pictures of section 6.
+# **What would a policy game?** Try to cheat: repeat the right box, spray boxes everywhere, cover
+# the whole film. Under soft-F1 none of these beats one careful box. A box that covers too much
+# does earn a little everywhere, more so under the published formula, and is a safe bet for a
+# model that does not know where to look. Look for it in the pictures of section 6.
 
 # %%
 strays = [Box(0.02 + 0.1 * n, 0.85, 0.08 + 0.1 * n, 0.95) for n in range(4)]
@@ -588,9 +577,8 @@ tricks = {
 }
 print(f"{'':30s}  paper  published")
 for trick, boxes in tricks.items():
-    print(
-        f"{trick:30s}  {soft_f1(boxes, [truth]):5.2f}  {soft_f1(boxes, [truth], 'published'):9.2f}"
-    )
+    paper, published = (soft_f1(boxes, [truth], variant) for variant in ("paper", "published"))
+    print(f"{trick:30s}  {paper:5.2f}  {published:9.2f}")
 
 # %% [markdown]
 # ## 8. Your turn
@@ -608,8 +596,8 @@ answer_1 = ...  # for example [1.0, 0.5, -0.5, -1.0]
 check("05.1", answer_1)
 
 # %% [markdown]
-# **05.2** One true box, `[0.2, 0.2, 0.6, 0.6]`. A rollout writes two boxes: `[0.2, 0.2, 0.6, 0.4]` and
-# `[0.7, 0.7, 0.9, 0.9]`. What is its soft-F1?
+# **05.2** One true box, `[0.2, 0.2, 0.6, 0.6]`. A rollout writes two boxes: `[0.2, 0.2, 0.6,
+# 0.4]` and `[0.7, 0.7, 0.9, 0.9]`. What is its soft-F1?
 
 # %%
 answer_2 = ...  # a number
@@ -633,16 +621,16 @@ check("05.3", answer_3)
 # %% [markdown]
 # ## What to take along
 #
-# - The reward is the specification. soft-F1 has a slope everywhere and charges for stray and missing
-#   boxes; write down which formula you use.
+# - The reward is the specification. soft-F1 has a slope everywhere and charges for stray and
+#   missing boxes; write down which formula you use.
 # - An advantage compares a rollout with its own group. No spread, no learning.
-# - The clip limits one sampling, the KL limits the whole run. Watch KL, entropy and spread, not the
-#   loss.
+# - The clip limits one sampling, the KL limits the whole run. Watch KL, entropy and spread, not
+#   the loss.
 # - The result is the paired difference on held-out films, with its interval, on the trained task
 #   *and* on the others.
 #
-# Next: **06, unified evaluation**, where every model of the run is measured on every task. The same
-# method with a text reward, which is easier to fool, is in **04**.
+# Next: **06, unified evaluation**, where every model of the run is measured on every task. The
+# same method with a text reward, which is easier to fool, is in **04**.
 
 # %%
 scratch.cleanup()

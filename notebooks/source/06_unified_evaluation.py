@@ -46,9 +46,10 @@ phantoms = (make_phantom(seed, size=256) for seed in range(500))
 phantom = next(p for p in phantoms if len(p.abnormalities.get("pleural effusion", ())) == 2)
 true_boxes = list(phantom.abnormalities["pleural effusion"])
 a, b = true_boxes
+right, down = 0.1 * a.width, 0.1 * a.height
 written = [
-    Box.clipped(a.x1 + 0.1 * a.width, a.y1 + 0.1 * a.height, a.x2 + 0.1 * a.width, a.y2 + 0.1 * a.height),
-    Box.clipped(a.x1, a.y1 - 0.4 * a.height, a.x2, a.y2 - 0.4 * a.height),
+    Box.clipped(a.x1 + right, a.y1 + down, a.x2 + right, a.y2 + down),
+    Box.clipped(a.x1, a.y1 - 4 * down, a.x2, a.y2 - 4 * down),
     Box.clipped(b.x1 - 0.3 * b.width, b.y1 - 0.15 * b.height, b.x2, b.y2),
 ]
 draw_matching(phantom.image, written, true_boxes)
@@ -163,7 +164,8 @@ for name, text in answers.items():
     metric = statistics([row])["finding_side_f1_micro"]
     side_f1 = float(metric.function(metric.counts.sum(axis=0)))
     read = ", ".join(" ".join(reversed(pair)) for pair in row["findings_predicted"]) or "nothing"
-    print(f"{name:13s} GLEU {row['gleu']:.2f}  ROUGE-L {row['rouge_l']:.2f}  F1 {side_f1:.0f}  reads: {read}")
+    print(f"{name:13s} GLEU {row['gleu']:.2f}  ROUGE-L {row['rouge_l']:.2f}", end="")
+    print(f"  F1 {side_f1:.0f}  reads: {read}")
 
 # %% [markdown]
 # One swapped word turns the report into its opposite and costs GLEU little; an honest rewording costs it
@@ -193,15 +195,17 @@ draw_patients(values, patients)
 # %%
 from radvlm_course.viz.comparisons import draw_bootstrap, resampled_means
 
+each_film = [f"film {number}" for number in range(10)]
 drawn = {
-    "films drawn one by one (too sure of itself)": resampled_means(values, [str(n) for n in range(10)]),
+    "films drawn one by one (too sure of itself)": resampled_means(values, each_film),
     "patients drawn": resampled_means(values, patients),
 }
 draw_bootstrap(drawn, sum(values) / len(values))
 
 # %% [markdown]
 # The lower one is jagged because four patients can be drawn in only 35 different ways: so little do we
-# know of other patients. Every interval below is of the second kind: the middle 95% of two thousand resamples, by patient.
+# know of other patients. Every interval below is of the second kind: the middle 95% of two thousand
+# resamples, by patient.
 #
 # ## 5. Predictions are the only door
 #
@@ -245,8 +249,10 @@ from radvlm_course.boxes import parse_boxes
 from radvlm_course.viz import gallery
 
 examples = {example.id: example for example in test}
-mean_box = {p.example_id: p for p in read_predictions(folder / "predictions" / "prior_mean_box.jsonl")}
-effusions = [e for e in test if e.task == "abnormality_grounding" and e.labels == ("pleural effusion",)][:4]
+lines = read_predictions(folder / "predictions" / "prior_mean_box.jsonl")
+mean_box = {line.example_id: line for line in lines}
+asked = course.examples("test", "abnormality_grounding")
+effusions = [example for example in asked if example.labels == ("pleural effusion",)][:4]
 gallery(
     [e.image_path for e in effusions],
     [f"patient {e.patient_id}" for e in effusions],
@@ -279,11 +285,13 @@ def panels(task, metrics):
 
 
 grounding = panels("abnormality_grounding", ["soft_f1", "map50", "map50_paper"])
-dot_plot(grounding, title="Abnormality grounding", baselines=[name for name in grounding if is_prior(name)])
+priors = [name for name in grounding if is_prior(name)]
+dot_plot(grounding, title="Abnormality grounding", baselines=priors)
 
 # %%
 reports = panels("report_generation", ["gleu", "finding_f1_micro", "finding_side_f1_micro"])
-dot_plot(reports, title="Report generation", baselines=[name for name in reports if is_prior(name)])
+priors = [name for name in reports if is_prior(name)]
+dot_plot(reports, title="Report generation", baselines=priors)
 
 # %% [markdown]
 # The whole table, with 95% intervals in brackets and n, the number of examples. It is also in the run's
@@ -366,7 +374,8 @@ for name, rows in (("grounding", by_finding), ("reports", by_report)):
 # and the four highest (equal ones in the order of their names).
 
 # %%
-answered = {p.example_id: p for p in read_predictions(folder / "predictions" / "grpo_grounding.jsonl")}
+lines = read_predictions(folder / "predictions" / "grpo_grounding.jsonl")
+answered = {line.example_id: line for line in lines}
 rows = [row for row in scores["grpo_grounding"].rows if row["task"] == "abnormality_grounding"]
 rows.sort(key=lambda row: (row["soft_f1"], row["example_id"]))
 shown = rows[:4] + rows[-4:]
@@ -384,7 +393,8 @@ gallery(
 
 # %%
 soft = [row["soft_f1"] for row in rows]
-print(f"{sum(v == 0 for v in soft)} of {len(soft)} questions score 0; {sum(v >= 0.5 for v in soft)} reach 0.5")
+nothing, half = sum(value == 0 for value in soft), sum(value >= 0.5 for value in soft)
+print(f"{nothing} of {len(soft)} questions score 0; {half} reach 0.5")
 print(f"median {sorted(soft)[len(soft) // 2]:.2f}, mean {sum(soft) / len(soft):.2f}")
 
 # %% [markdown]
@@ -394,11 +404,12 @@ print(f"median {sorted(soft)[len(soft) // 2]:.2f}, mean {sum(soft) / len(soft):.
 from radvlm_course.phantoms import report_findings
 from radvlm_course.viz import compare_reports
 
-gleu = {
-    name: {row["example_id"]: row["gleu"] for row in scores[name].rows if "gleu" in row}
-    for name in ("sft", "grpo_reports")
-}
-order = sorted(gleu["sft"], key=lambda key: (gleu["grpo_reports"][key] - gleu["sft"][key], key))
+(comparison,) = read_differences(folder, model="grpo_reports")
+after, before = comparison.split(" - ")
+gleu = {}
+for name in (before, after):
+    gleu[name] = {row["example_id"]: row["gleu"] for row in scores[name].rows if "gleu" in row}
+order = sorted(gleu[before], key=lambda key: (gleu[after][key] - gleu[before][key], key))
 said = {}
 for name in gleu:
     lines = read_predictions(folder / "predictions" / f"{name}.jsonl")

@@ -72,8 +72,8 @@ def sample_case(rng: np.random.Generator, body: Body, pose: Pose, grid: Grid) ->
     ratio = body.heart_ratio + rng.uniform(-0.015, 0.015)
     lesions: list[Lesion] = []
     if "cardiomegaly" in wanted:
-        ratio = rng.uniform(0.53, 0.82)
-        severity = "mild" if ratio < 0.62 else "moderate" if ratio < 0.72 else "severe"
+        ratio = rng.uniform(0.52, 0.85)
+        severity = "mild" if ratio < 0.62 else "moderate" if ratio < 0.73 else "severe"
         lesions.append(Lesion("cardiomegaly", severity=severity))
     coarse = Thorax(body, pose, ratio, Grid(_PLACING_SIZE, pose))
     taken = np.zeros(coarse.grid.x.shape, dtype=bool)

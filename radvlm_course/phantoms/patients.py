@@ -95,7 +95,7 @@ def sample_body(rng: np.random.Generator) -> Body:
         apex_power=uniform(0.34, 0.42),
         dome=(uniform(0.105, 0.15), uniform(0.085, 0.13)),
         heart_ratio=uniform(0.38, 0.48),
-        heart_height=uniform(0.44, 1.1),
+        heart_height=uniform(0.36, 1.16),
         heart_tilt=uniform(0.3, 0.6),
         heart_offset=uniform(0.22, 0.4),
         knob=uniform(0.022, 0.036),
@@ -127,6 +127,6 @@ def sample_pose(rng: np.random.Generator, body: Body) -> Pose:
         center_x=0.5 + rng.uniform(-1, 1) * min(slack_x, 0.12),
         center_y=rng.uniform(top, bottom),
         angle=float(np.clip(rng.normal(0, 0.03), -0.08, 0.08)),
-        inspiration=rng.uniform(-0.045, 0.02),
-        heart_shift=rng.uniform(-0.11, 0.12),
+        inspiration=rng.uniform(-0.09, 0.045),
+        heart_shift=rng.uniform(-0.15, 0.15),
     )

@@ -21,7 +21,7 @@ from radvlm_course.models.tiny import never_sampled_token_ids
 from radvlm_course.records import Example
 from radvlm_course.rewards import get_reward
 from radvlm_course.rewards.trl_adapter import as_trl_reward
-from radvlm_course.training.callbacks import MetricsFile
+from radvlm_course.training.callbacks import MetricsFile, show_progress
 from radvlm_course.training.checkpoints import last_checkpoint
 from radvlm_course.training.data import grpo_dataset
 
@@ -75,4 +75,5 @@ def run_grpo(
         processing_class=processor,
         callbacks=[MetricsFile(folder)],
     )
+    show_progress(trainer)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))

@@ -15,7 +15,7 @@ from trl import SFTConfig, SFTTrainer
 
 from radvlm_course.models.processor import ImageOnlyQwen3VLProcessor
 from radvlm_course.records import Example
-from radvlm_course.training.callbacks import MetricsFile
+from radvlm_course.training.callbacks import MetricsFile, show_progress
 from radvlm_course.training.checkpoints import last_checkpoint
 from radvlm_course.training.data import sft_dataset
 
@@ -60,4 +60,5 @@ def run_sft(
         processing_class=processor,
         callbacks=[MetricsFile(folder)],
     )
+    show_progress(trainer)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))

@@ -130,7 +130,8 @@ class _Heads(nn.Module):
         box_loss = patches.new_zeros(())
         for features, cover_head, box_head in zip(levels, self.covered, self.boxes, strict=True):
             logits = cover_head(features)
-            cover_loss = cover_loss + bce(logits, per_token, label_weight.repeat(4), pos_weight=positive_weight.repeat(4))
+            weights, positive_weights = label_weight.repeat(4), positive_weight.repeat(4)
+            cover_loss = cover_loss + bce(logits, per_token, weights, pos_weight=positive_weights)
             distance = (box_head(features).reshape(-1, self.labels, 4) - boxes.reshape(-1, self.labels, 4)).abs()
             mask = has_box.reshape(-1, self.labels, 1) * label_weight[:, None]
             box_loss = box_loss + (distance * mask).sum() / (4 * mask.sum()).clamp(min=1)

@@ -72,8 +72,10 @@ def _draw_rows(axes: Axes, names: Sequence[str], rows: Mapping[str, Interval]) -
         colour = _COLOURS[said]
         axes.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2)
         axes.plot([interval.value], [place], _MARKS[said], color=colour, markersize=7)
-        text = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center", "fontsize": 8}
-        axes.annotate(f"{interval.value:+.3f}", (interval.value, place), **text)
+        place_text = (interval.value, place)
+        axes.annotate(
+            f"{interval.value:+.3f}", place_text, xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8
+        )
         reach = max(reach, abs(interval.low), abs(interval.high))
     reach = 1.25 * reach if reach > 0 else 0.01
     axes.set(xlim=(-reach, reach), ylim=(len(names) - 0.45, -0.8))
@@ -183,7 +185,7 @@ def draw_bootstrap(resamples: Mapping[str, np.ndarray], estimate: float, metric:
     for index, (name, drawn) in enumerate(resamples.items()):
         axes = style.axes_at(figure, 0.3, 0.35 + index * (tall + gap), 6.0, tall)
         bounds = np.quantile(drawn, [0.025, 0.975])
-        axes.hist(drawn, bins=bins, color=style.SERIES[index], alpha=0.45)
+        axes.hist(drawn, bins=bins.tolist(), color=style.SERIES[index], alpha=0.45)
         axes.axvline(estimate, color=style.INK, linewidth=1.2)
         height = axes.get_ylim()[1]
         axes.plot(bounds, [0.5 * height] * 2, color=style.SERIES[index], linewidth=3)

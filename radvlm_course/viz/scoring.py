@@ -98,7 +98,7 @@ def _write_sum(paper: Axes, ious: np.ndarray, score: float, left: float, top: fl
     n_predicted, n_true = ious.shape
     terms = " + ".join(f"{value:.2f}" for value in matched)
     lines = (
-        f"soft-F1 = 2 \u00b7 summed IoU / (predicted + true)",
+        "soft-F1 = 2 \u00b7 summed IoU / (predicted + true)",
         f"= 2 \u00b7 ({terms}) / ({n_predicted} + {n_true}) = {score:.3f}",
         "",
         f"at IoU {IOU_THRESHOLD}: {true_positives(ious)} of {n_true} found, "

@@ -2,8 +2,10 @@ from radvlm_course.boxes import Box
 from radvlm_course.records import Example
 from radvlm_course.viz.run_pictures import pick_evenly
 
+CORNER = (Box(0, 0, 0.5, 0.5),)
 
-def example(identifier, label, film, boxes=(Box(0, 0, 0.5, 0.5),)):
+
+def example(identifier, label, film, boxes=CORNER):
     return Example(identifier, "abnormality_grounding", film, "q", "a", boxes=boxes, labels=(label,))
 
 

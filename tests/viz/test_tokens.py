@@ -6,7 +6,7 @@ import pytest
 from radvlm_course.boxes import Box
 from radvlm_course.models.token_budget import film_tokens
 from radvlm_course.training.token_view import TokenView, qwen_pieces
-from radvlm_course.viz.tokens import draw_film_tokens, draw_probe, draw_token_budget, draw_tokens, exploded
+from radvlm_course.viz.tokens import draw_film_tokens, draw_token_budget, draw_tokens, exploded
 
 FILM = (np.arange(64 * 64).reshape(64, 64) % 251).astype(np.uint8)
 
@@ -70,14 +70,3 @@ def test_a_bare_text_needs_no_legend_and_no_token_is_an_error(helpers):
 
 def test_long_texts_break_into_lines(helpers):
     assert helpers.inside(draw_tokens([TokenView("atelectasis", "text", True, 1.0)] * 60))
-
-
-def test_a_probe_has_a_row_for_each_tower(helpers):
-    truth = np.zeros((2, 8, 8))
-    truth[0, 2:5, 2:5] = 1
-    figure = draw_probe([FILM, FILM], truth, {"ours": (np.random.default_rng(0).random((2, 8, 8)), 0.9)})
-    assert "ours\n\nranking 0.90" in helpers.texts(figure)
-    assert len(figure.axes) == 1 + 4
-    assert helpers.inside(figure)
-    with pytest.raises(ValueError, match="one map for each"):
-        draw_probe([FILM], truth, {})

@@ -21,7 +21,8 @@ answer_1 = 1000 * 32 * 32
 highest = largest_max_pixels(film, tokens=1000)
 for limit in (answer_1, highest):
     found = film_tokens(film, max_pixels=limit)
-    print(f"max_pixels {limit:9,d}: {found.size[0]} x {found.size[1]} pixels, {found.tokens} tokens")
+    width, height = found.size
+    print(f"max_pixels {limit:9,d}: {width} x {height} pixels, {found.tokens} tokens")
 check("02.1", answer_1, strict=True)
 
 # %% [markdown]

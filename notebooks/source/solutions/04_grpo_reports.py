@@ -8,8 +8,9 @@
 # %% [markdown]
 # ## 04.1 GLEU by hand
 #
-# The reference `No pleural effusion .` has 4 single words, 3 pairs, 2 triples and 1 run of four: 10 runs.
-# The response `No effusion .` has 3 + 2 + 1 = 6. Shared are "No", "effusion", "." and "effusion .":
+# The reference `No pleural effusion .` has 4 single words, 3 pairs, 2 triples and 1 run of four:
+# 10 runs. The response `No effusion .` has 3 + 2 + 1 = 6. Shared are "No", "effusion", "." and
+# "effusion .":
 # 4. ("No effusion" is no run of the reference: there is a word in between.) GLEU = 4 / 10.
 
 # %%
@@ -23,9 +24,9 @@ draw_ngrams("No effusion.", "No pleural effusion.")
 # %% [markdown]
 # ## 04.2 Ranked by GLEU
 #
-# B, the wrong side, differs in one word and keeps nearly all runs. C leaves the finding out and keeps
-# the rest. A, the only acceptable report, shares little but single words. D shares the full stop. So
-# the ranking is B, C, A, D: the two dangerous reports come first.
+# B, the wrong side, differs in one word and keeps nearly all runs. C leaves the finding out and
+# keeps the rest. A, the only acceptable report, shares little but single words. D shares the full
+# stop. So the ranking is B, C, A, D: the two dangerous reports come first.
 
 # %%
 from radvlm_course.exercises.nb_04 import RANKED_REFERENCE, RANKED_REPORTS
@@ -38,9 +39,9 @@ asked = Example("toy", "report_generation", "", "Write a report.", RANKED_REFERE
 draw_scorecard(score_reports(RANKED_REPORTS, asked, report_findings))
 
 # %% [markdown]
-# The labeller that reads the facts knows the phantoms' grammar. It has no rule for "a little fluid on
-# the left", so even the column of facts gives A nothing. Every automatic measure has its blind spots;
-# that is why reports must also be read.
+# The labeller that reads the facts knows the phantoms' grammar. It has no rule for "a little
+# fluid on the left", so even the column of facts gives A nothing. Every automatic measure has its
+# blind spots; that is why reports must also be read.
 #
 # ## 04.3 One token's k3
 #

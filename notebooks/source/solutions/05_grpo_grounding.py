@@ -27,9 +27,9 @@ check("05.1", answer_1, strict=True)
 # %% [markdown]
 # ## 05.2 Two boxes for one truth
 #
-# The truth has the area 0.4 x 0.4 = 0.16. The first box, 0.4 x 0.2 = 0.08, lies wholly inside: they
-# share 0.08 and cover 0.16, so the IoU is 0.5. The second box touches nothing and has no partner. Two
-# predicted, one true: soft-F1 = 2 x 0.5 / (2 + 1) = 1/3.
+# The truth has the area 0.4 x 0.4 = 0.16. The first box, 0.4 x 0.2 = 0.08, lies wholly inside:
+# they share 0.08 and cover 0.16, so the IoU is 0.5. The second box touches nothing and has no
+# partner. Two predicted, one true: soft-F1 = 2 x 0.5 / (2 + 1) = 1/3.
 
 # %%
 from radvlm_course.boxes import Box
@@ -44,9 +44,10 @@ show_boxes(make_phantom(seed=8, size=256).image, [Box(0.2, 0.2, 0.6, 0.6)], writ
 # %% [markdown]
 # ## 05.3 The strongest push
 #
-# Group A has no spread and teaches nothing. In B one rollout stands alone: mean 0.075, deviation 0.15,
-# advantage (0.3 - 0.075) / 0.15 = 1.5, although 0.3 is a poor reward. In C the best gets 1.16, in D
-# two share the first place and get about 0.87 each. The rare success is what GRPO listens to most.
+# Group A has no spread and teaches nothing. In B one rollout stands alone: mean 0.075, deviation
+# 0.15, advantage (0.3 - 0.075) / 0.15 = 1.5, although 0.3 is a poor reward. In C the best gets
+# 1.16, in D two share the first place and get about 0.87 each. The rare success is what GRPO
+# listens to most.
 
 # %%
 groups = {
