@@ -176,7 +176,8 @@ def read_rollouts(folder: str | os.PathLike[str], weights: dict[str, float] | No
     """Every recorded rollout of a GRPO stage, step by step.
 
     TRL writes them (``log_completions``): one Parquet file a logged step in ``completions/``, with a
-    column for each reward function and, from our reward functions, ``example_id``.
+    column for each reward function and, from our reward functions, ``example_id``. Where several updates share
+    one generation, TRL writes the same rollouts again at each; they are given once, at the first.
 
     Args:
         weights: reward name -> weight in the sum that the advantage is made of; 1 if not given.
@@ -189,9 +190,15 @@ def read_rollouts(folder: str | os.PathLike[str], weights: dict[str, float] | No
     files = sorted(Path(folder).glob("completions/completions_*.parquet"))
     if not files:
         raise RunError(f"no rollouts in {Path(folder) / 'completions'}: the GRPO stage has not been run")
-    rollouts = []
+    rollouts: list[Rollout] = []
+    previous: list[tuple[Any, ...]] = []
     for path in files:
-        for row in pq.read_table(path).to_pylist():
+        rows = pq.read_table(path).to_pylist()
+        content = [(row["example_id"], row["completion"], row["advantage"]) for row in rows]
+        if content == previous:
+            continue
+        previous = content
+        for row in rows:
             known = ("step", "prompt", "completion", "example_id", "advantage")
             rewards = {name: value for name, value in row.items() if name not in known}
             rewards = {name: value for name, value in rewards.items() if value is not None and value == value}

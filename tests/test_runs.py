@@ -82,3 +82,11 @@ def test_a_line_cut_short_by_a_kill_is_not_read_and_the_next_append_removes_it(t
 def test_a_run_name_that_is_no_folder_name_is_refused(tmp_path, name):
     with pytest.raises(RunError, match="a run's name"):
         Run(name, {}, tmp_path)
+
+
+def test_rollouts_written_again_at_the_next_update_of_one_generation_are_given_once(tmp_path):
+    row = {"completion": "c", "example_id": "e", "gleu": 0.25, "advantage": 0.5}
+    write_completions(tmp_path, 1, [row])
+    write_completions(tmp_path, 2, [row])
+    write_completions(tmp_path, 3, [{**row, "completion": "d"}])
+    assert [rollout.step for rollout in read_rollouts(tmp_path)] == [1, 3]

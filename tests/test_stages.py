@@ -100,3 +100,18 @@ def test_a_source_without_reports_has_no_stage_for_reports(finished, monkeypatch
     )
     assert "grpo_reports" not in finished.stages()
     assert "grpo_grounding" in finished.stages()
+
+
+def test_the_results_script_makes_its_tables_from_a_finished_run(finished):
+    import importlib.util
+    from pathlib import Path
+
+    path = Path(__file__).parent.parent / "benchmarks" / "laptop_results.py"
+    spec = importlib.util.spec_from_file_location("laptop_results", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    text = script.collect([finished.run.folder])
+    assert "| small: grpo_grounding - sft |" in text
+    assert "**Each finding** (run small)" in text
+    sft = json.loads((finished.run.folder / "evaluate/scores/sft/scores.json").read_text())
+    assert f"{sft['tasks']['report_generation']['gleu']['value']:.3f} [" in text

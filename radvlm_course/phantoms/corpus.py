@@ -32,7 +32,7 @@ from radvlm_course.records import Study, write_jsonl
 
 __all__ = ["MANIFEST", "TABLE", "CorpusError", "write_corpus"]
 
-VERSION = 1
+VERSION = 2
 MANIFEST, TABLE, IMAGES = "corpus.json", "studies.jsonl", "images"
 SPLITS = ("train", "validation", "test")
 _PNG_END = b"IEND\xaeB`\x82"

@@ -200,13 +200,13 @@ def _disease(
     if lesion.finding == "nodule":
         radius = lesion.geometry["radius"]
         ball = np.sqrt(np.clip(1 - (1 - np.clip(inside / radius, 0, 1)) ** 2, 0, 1))
-        return air * (1 - 0.2 * step(inside, 0.01)), markings + 0.4 * np.maximum(ball, 0.35 * step(inside, 0.012))
+        return air * (1 - 0.3 * step(inside, 0.01)), markings + 0.6 * np.maximum(ball, 0.45 * step(inside, 0.012))
     if lesion.finding == "consolidation":
         dense = step(inside + 0.006, 0.03) * np.clip(0.92 + 0.18 * mottle, 0.5, 1.08)
-        return air * (1 - 0.9 * dense), markings * (1 - 0.4 * dense)
+        return air * (1 - 0.8 * dense), markings * (1 - 0.4 * dense)
     if lesion.finding == "atelectasis":
         dense = step(inside + 0.002, 0.014 if lesion.kind == "band" else 0.02) * np.clip(0.95 + 0.12 * mottle, 0.5, 1.1)
-        return air * (1 - 0.88 * dense), markings
+        return air * (1 - 0.95 * dense), markings + 0.14 * dense
     haze = step(inside + 0.01, 0.1)
     patches = np.clip(0.9 + 0.3 * mottle, 0.3, 1.5)
     return air * (1 - np.clip(0.58 * haze * patches, 0, 0.8)), markings * (1 + 0.4 * haze)
