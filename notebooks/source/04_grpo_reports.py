@@ -282,6 +282,7 @@ from radvlm_course.training.grpo import run_grpo
 options = {
     **course.profile.grpo_reports.trainer,
     "max_steps": 3,
+    "steps_per_generation": 1,  # one update a generation
     "per_device_train_batch_size": 32,  # 4 films, 8 reports each
     "save_strategy": "no",
     "disable_tqdm": True,

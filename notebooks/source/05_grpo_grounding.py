@@ -321,6 +321,7 @@ from radvlm_course.training.grpo import run_grpo
 options = {
     **course.profile.grpo_grounding.trainer,
     "max_steps": 3,
+    "steps_per_generation": 1,  # one update a generation
     "per_device_train_batch_size": 32,  # 4 prompts, 8 rollouts each
     "save_strategy": "no",
     "disable_tqdm": True,
