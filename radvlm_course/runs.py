@@ -22,8 +22,6 @@ import yaml
 
 __all__ = ["Rollout", "Run", "RunError", "append_jsonl", "read_metrics", "read_rollouts"]
 
-STAGES = ("curate", "base", "sft", "grpo_grounding", "grpo_reports", "evaluate")
-
 
 class RunError(RuntimeError):
     """A run folder that cannot be used as asked; the message says what to do."""

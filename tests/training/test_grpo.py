@@ -79,8 +79,6 @@ def test_metrics_name_reward_kl_and_the_share_of_groups_without_spread(warm_fold
 
 
 def test_a_killed_run_resumes_to_the_same_weights(warm_folder, grounding_examples, tmp_path):
-    straight = load_model(warm_folder)
-    run_grpo(*straight, grounding_examples, ["soft_f1"], tmp_path / "straight", OPTIONS, seed=0)
     first_half = load_model(warm_folder)
     run_grpo(
         *first_half, grounding_examples, ["soft_f1"], tmp_path / "cut", {**OPTIONS, "lr_scheduler_type": "constant"}, 0
