@@ -11,14 +11,17 @@ the task that it was not trained on, the scores of each finding, and the seconds
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from radvlm_course.evaluation.score import Scores, compare, load_scores
 from radvlm_course.evaluation.statistics import Interval
 
 GROUNDING, REPORTS = "abnormality_grounding", "report_generation"
+PRIORS = ("prior_mean_box", "prior_commonest_side")
 MARKERS = re.compile(r"(<!-- results: begin -->\n).*?(<!-- results: end -->)", re.DOTALL)
 
 
@@ -37,28 +40,37 @@ def cell(interval: Interval, signed: bool = False) -> str:
     return f"{form.format(interval.value)} [{form.format(interval.low)}, {form.format(interval.high)}]"
 
 
+def paired(before: Scores, after: Scores, keep: Callable[[dict], bool]) -> dict[str, Interval]:
+    """Paired differences in grounding over the rows that ``keep`` chooses."""
+    chosen = [
+        dataclasses.replace(scores, rows=tuple(row for row in scores.rows if row["task"] == GROUNDING and keep(row)))
+        for scores in (before, after)
+    ]
+    return compare(*chosen)[GROUNDING]
+
+
+def stronger(values: dict[str, float]) -> str:
+    """The prior with the higher value."""
+    return max(values, key=lambda name: values[name])
+
+
 def headline(runs: dict[str, dict[str, Scores]]) -> str:
     """SFT against the priors."""
     rows = []
     for name, scores in runs.items():
-        best = max(
-            (scores[prior].tasks[GROUNDING]["map50"] for prior in ("prior_mean_box", "prior_commonest_side")),
-            key=lambda interval: interval.value,
-        )
+        best = stronger({prior: scores[prior].tasks[GROUNDING]["map50"].value for prior in PRIORS})
         sft = scores["sft"].tasks
-        constant = scores["prior_commonest_findings"].tasks[REPORTS]
-        rows.append(
-            [
-                name,
-                cell(best),
-                cell(sft[GROUNDING]["map50"]),
-                cell(constant["finding_f1_micro"]),
-                cell(sft[REPORTS]["finding_f1_micro"]),
-                cell(sft[REPORTS]["gleu"]),
-            ]
-        )
-    titles = ["run", "mAP@0.5, stronger prior", "mAP@0.5, SFT", "finding F1, prior", "finding F1, SFT", "GLEU, SFT"]
-    return table(titles, rows)
+        cells = [
+            scores[best].tasks[GROUNDING]["map50"],
+            sft[GROUNDING]["map50"],
+            scores["prior_commonest_findings"].tasks[REPORTS]["finding_f1_micro"],
+            sft[REPORTS]["finding_f1_micro"],
+            sft[REPORTS]["gleu"],
+        ]
+        gain = paired(scores[best], scores["sft"], lambda row: True)["map50"]
+        rows.append([name, *map(cell, cells[:2]), cell(gain, signed=True), *map(cell, cells[2:])])
+    titles = ["mAP@0.5, stronger prior", "mAP@0.5, SFT", "difference", "finding F1, prior", "finding F1, SFT"]
+    return table(["run", *titles, "GLEU, SFT"], rows)
 
 
 def changes(runs: dict[str, dict[str, Scores]]) -> str:
@@ -75,16 +87,21 @@ def changes(runs: dict[str, dict[str, Scores]]) -> str:
 
 
 def findings(scores: dict[str, Scores]) -> str:
-    """soft-F1 of each finding's boxes: priors, SFT, GRPO; and finding F1 of the SFT reports."""
-    models = ("prior_mean_box", "prior_commonest_side", "sft", "grpo_grounding")
-    found = [model for model in models if model in scores]
+    """soft-F1 of each finding's boxes: stronger prior, SFT, their paired difference, GRPO; finding F1 in reports."""
     rows = []
-    for label in scores["sft"].labels[GROUNDING]:
-        values = [f"{scores[model].labels[GROUNDING][label]['soft_f1'].value:.3f}" for model in found]
-        report = scores["sft"].labels[REPORTS].get(label)
-        n = scores["sft"].labels[GROUNDING][label]["soft_f1"].n
-        rows.append([label, str(n), *values, f"{report['finding_f1'].value:.3f}" if report else "n/a"])
-    return table(["finding", "n", *(f"soft-F1, {model}" for model in found), "finding F1, sft"], rows)
+    for label, metrics in scores["sft"].labels[GROUNDING].items():
+        values = {prior: scores[prior].labels[GROUNDING][label]["soft_f1"].value for prior in PRIORS}
+        best = stronger(values)
+        gain = paired(scores[best], scores["sft"], lambda row, label=label: row["label"] == label)["soft_f1"]
+        tuned = (
+            scores["grpo_grounding"].labels[GROUNDING][label]["soft_f1"].value if "grpo_grounding" in scores else None
+        )
+        named = scores["sft"].labels[REPORTS].get(label)
+        cells = [f"{values[best]:.3f}", f"{metrics['soft_f1'].value:.3f}", cell(gain, signed=True)]
+        cells += ["n/a" if tuned is None else f"{tuned:.3f}", f"{named['finding_f1'].value:.3f}" if named else "n/a"]
+        rows.append([label, str(metrics["soft_f1"].n), *cells])
+    titles = ["soft-F1, stronger prior", "soft-F1, SFT", "SFT - prior", "soft-F1, GRPO grounding", "finding F1, SFT"]
+    return table(["finding", "n", *titles], rows)
 
 
 def seconds(runs: list[Path]) -> str:

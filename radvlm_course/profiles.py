@@ -96,6 +96,7 @@ class VisionPretrainingSettings:
     steps: int = field(metadata=limits(1))
     batch_size: int = field(metadata=limits(1))
     learning_rate: float = field(metadata=limits(0))
+    muon_learning_rate: float | None = field(default=0.02, metadata=limits(0))
     warmup_steps: int = field(default=20, metadata=limits(0))
     box_weight: float = field(default=2.0, metadata=limits(0))
     structure_weight: float = field(default=0.1, metadata=limits(0))
@@ -104,10 +105,17 @@ class VisionPretrainingSettings:
 
 @dataclass(frozen=True)
 class SftSettings:
-    """Supervised fine-tuning. ``trainer``: fields of ``trl.SFTConfig``."""
+    """Supervised fine-tuning.
+
+    Attributes:
+        trainer: fields of ``trl.SFTConfig``.
+        muon_learning_rate: if given, hidden matrices are trained by Muon at this rate and the rest by AdamW at
+            ``trainer.learning_rate`` (:mod:`radvlm_course.training.optimizers`); null leaves the choice to TRL.
+    """
 
     trainer: dict[str, Any]
     freeze_vision: bool = True
+    muon_learning_rate: float | None = field(default=None, metadata=limits(0))
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,14 @@ def _sft(course: Course) -> dict[str, Any]:
     loaded = _load(course, start, encode_once=False)
     options = {**profile.sft.trainer, "disable_tqdm": not course.progress}
     run_sft(
-        loaded.model, loaded.processor, examples, folder, options, profile.seed, freeze_vision=profile.sft.freeze_vision
+        loaded.model,
+        loaded.processor,
+        examples,
+        folder,
+        options,
+        profile.seed,
+        freeze_vision=profile.sft.freeze_vision,
+        muon_learning_rate=profile.sft.muon_learning_rate,
     )
     _save(loaded, folder)
     return {"start": start, "examples": len(examples)}

@@ -143,7 +143,8 @@ def compare(
             f"{len(only[1])} only in {after.model!r} {only[1][:3]}"
         )
     result = {}
-    for task in [name for name in SCORED_TASKS if name in before.tasks]:
+    present = {row["task"] for row in before.rows}
+    for task in [name for name in SCORED_TASKS if name in present]:
         ids = [identifier for identifier, row in first.items() if row["task"] == task]
         both = [first[identifier] for identifier in ids] + [second[identifier] for identifier in ids]
         joint = _statistics(task, both)  # over both runs, so that labels have the same columns

@@ -18,6 +18,7 @@ from radvlm_course.records import Example
 from radvlm_course.training.callbacks import MetricsFile, show_progress
 from radvlm_course.training.checkpoints import last_checkpoint
 from radvlm_course.training.data import sft_dataset
+from radvlm_course.training.optimizers import MuonWithAdamW
 
 __all__ = ["run_sft"]
 
@@ -30,6 +31,7 @@ def run_sft(
     options: dict[str, Any],
     seed: int,
     freeze_vision: bool = True,
+    muon_learning_rate: float | None = None,
 ) -> None:
     """Fine-tune ``model`` in place; resumes from the last whole checkpoint in ``folder``.
 
@@ -37,6 +39,7 @@ def run_sft(
         examples: training pairs, visited in a seeded random order.
         folder: the stage's folder; gets ``metrics.jsonl`` and ``checkpoint-*/``.
         options: fields of ``trl.SFTConfig``, from the profile.
+        muon_learning_rate: train hidden matrices with Muon at this rate; None: TRL's optimizer for all.
 
     Raises:
         ValueError: no example, or an option that ``SFTConfig`` refuses.
@@ -59,6 +62,21 @@ def run_sft(
         train_dataset=sft_dataset(examples),
         processing_class=processor,
         callbacks=[MetricsFile(folder)],
+        optimizers=(_optimizer(model, config, muon_learning_rate), None),
     )
     show_progress(trainer)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+
+
+def _optimizer(
+    model: Qwen3VLForConditionalGeneration, config: SFTConfig, muon_learning_rate: float | None
+) -> MuonWithAdamW | None:
+    if muon_learning_rate is None:
+        return None  # the trainer makes its own
+    return MuonWithAdamW(
+        [model],
+        muon_learning_rate=muon_learning_rate,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        betas=(config.adam_beta1, config.adam_beta2),
+    )

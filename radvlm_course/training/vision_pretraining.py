@@ -4,7 +4,7 @@ A Qwen3-VL comes with a vision tower that has seen billions of pictures. Ours st
 and plain next-token training does not wake it up: the loss falls while the answers stay at the
 prior. So the tower is trained alone first, on two dense questions asked of every patch: *which
 structures and findings cover you?* (binary cross-entropy) and *where does the one that covers you
-begin and end?* (L1 on its box). Both are read off with throw-away linear heads from the places that
+begin and end?* (L1 on its box). Both are read off with throw-away heads from the places that
 the language model will read: the merged tokens and the DeepStack features. Then the tower is frozen.
 
 This uses the boxes of the training split. It plays the part of Qwen3-VL's pre-training and nothing
@@ -27,6 +27,7 @@ from radvlm_course.images import load_image
 from radvlm_course.models.processor import ImageOnlyQwen3VLProcessor
 from radvlm_course.models.vision_speed import speed_up_vision
 from radvlm_course.records import Study
+from radvlm_course.training.optimizers import MuonWithAdamW
 
 __all__ = ["PatchTargets", "VisionPretrainingSettings", "label_names", "patch_targets", "pretrain_vision"]
 
@@ -36,13 +37,15 @@ Log = Callable[[dict[str, float]], None]
 @dataclass(frozen=True)
 class VisionPretrainingSettings:
     """Attributes: ``box_weight`` multiplies the L1 loss of the boxes; ``structure_weight`` is how much an anatomical
-    structure counts beside a finding (there are more of them, and they are easier); ``learning_rate`` decays as
-    a cosine.
+    structure counts beside a finding (there are more of them, and they are easier); ``muon_learning_rate`` is for
+    hidden matrices and ``learning_rate`` for the rest (:mod:`radvlm_course.training.optimizers`; None: AdamW for
+    all), both decay as a cosine.
     """
 
     steps: int = 400
     batch_size: int = 32
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
+    muon_learning_rate: float | None = 0.02
     warmup_steps: int = 20
     box_weight: float = 2.0
     structure_weight: float = 0.1
@@ -103,15 +106,34 @@ def _cells(box: Box, grid: int, margin: float) -> tuple[slice, slice]:
     return span(box.y1, box.y2), span(box.x1, box.x2)
 
 
+class _Boxes(nn.Module):
+    """The box of every label at every token: one read-out of coordinates for all labels, gated by the label.
+
+    A read-out of its own for each label would let the tower write the coordinates of each finding in another
+    direction, and the language model would have to learn to read each of them from scratch.
+    """
+
+    def __init__(self, width: int, labels: int, channels: int = 32) -> None:
+        super().__init__()
+        self.down = nn.Linear(width, channels)
+        self.gate = nn.Parameter(0.5 * torch.randn(labels, channels))
+        self.coordinates = nn.Linear(channels, 4)
+        self.offset = nn.Parameter(torch.zeros(labels, 4))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(tokens, width) -> (tokens, labels, 4)"""
+        return self.coordinates(self.down(features)[:, None, :] * self.gate) + self.offset
+
+
 class _Heads(nn.Module):
-    """Linear heads on the last hidden states (per patch), the merged tokens and each DeepStack level."""
+    """Throw-away heads on the last hidden states (per patch), the merged tokens and each DeepStack level."""
 
     def __init__(self, vision_width: int, text_width: int, levels: int, labels: int) -> None:
         super().__init__()
         self.labels = labels
         self.patch = nn.Linear(vision_width, labels)
         self.covered = nn.ModuleList(nn.Linear(text_width, 4 * labels) for _ in range(levels))
-        self.boxes = nn.ModuleList(nn.Linear(text_width, 4 * labels) for _ in range(levels))
+        self.boxes = nn.ModuleList(_Boxes(text_width, labels) for _ in range(levels))
 
     def loss(
         self,
@@ -132,7 +154,7 @@ class _Heads(nn.Module):
             logits = cover_head(features)
             weights, positive_weights = label_weight.repeat(4), positive_weight.repeat(4)
             cover_loss = cover_loss + bce(logits, per_token, weights, pos_weight=positive_weights)
-            distance = (box_head(features).reshape(-1, self.labels, 4) - boxes.reshape(-1, self.labels, 4)).abs()
+            distance = (box_head(features) - boxes.reshape(-1, self.labels, 4)).abs()
             mask = has_box.reshape(-1, self.labels, 1) * label_weight[:, None]
             box_loss = box_loss + (distance * mask).sum() / (4 * mask.sum()).clamp(min=1)
         return cover_loss / (1 + len(levels)), box_loss / len(levels)
@@ -170,8 +192,7 @@ def pretrain_vision(
     heads = _Heads(config.hidden_size, config.out_hidden_size, 1 + len(config.deepstack_visual_indexes), len(labels))
     positive_weight = _positive_weight(targets)
     label_weight = _label_weight(studies, labels, settings.structure_weight)
-    parameters = [*visual.parameters(), *heads.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
+    optimizer = _optimizer(visual, heads, settings)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warmup_cosine(step, settings))
     rng = np.random.default_rng(seed)
     visual.train()
@@ -192,6 +213,20 @@ def pretrain_vision(
             log(last)
     visual.eval()
     return last
+
+
+def _optimizer(visual: nn.Module, heads: _Heads, settings: VisionPretrainingSettings) -> torch.optim.Optimizer:
+    """The throw-away heads are read-outs, not hidden matrices: they keep AdamW."""
+    if settings.muon_learning_rate is None:
+        parameters = [*visual.parameters(), *heads.parameters()]
+        return torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
+    return MuonWithAdamW(
+        [visual],
+        muon_learning_rate=settings.muon_learning_rate,
+        learning_rate=settings.learning_rate,
+        weight_decay=0.01,
+        read_outs=[heads],
+    )
 
 
 def _pixels(processor: ImageOnlyQwen3VLProcessor, studies: Sequence[Study]) -> tuple[torch.Tensor, int]:
