@@ -13,6 +13,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from radvlm_course.rewards.service import command as serve_rewards
+
 STAGE_HELP = {
     "curate": "write the films and build the instruction pairs",
     "base": "make the tiny model: tokenizer, weights, vision pre-training",
@@ -44,6 +46,9 @@ def build_parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--quiet", action="store_true", help="no progress bars")
     commands.add_parser("doctor", help="what this machine has, what each tier needs, what is missing")
+    text = "score completions for trainers in other processes or on other machines"
+    serving = commands.add_parser("serve-rewards", help=text, description=text, allow_abbrev=False)
+    serve_rewards.add_arguments(serving)
     return parser
 
 
@@ -57,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        return _run_stages(options)
+        return serve_rewards.run(options) if options.command == "serve-rewards" else _run_stages(options)
     except KeyboardInterrupt:
         print(
             f"\ninterrupted: run {options.run!r} keeps its finished stages and its last checkpoint; "

@@ -123,12 +123,13 @@ class GrpoSettings:
     """One GRPO stage.
 
     Attributes:
-        reward: a name in :mod:`radvlm_course.rewards`.
+        reward: a name in :mod:`radvlm_course.rewards`, or several with their weights in the sum, for example
+            ``{radcliq: 1, thinking_format: 0.1}``.
         prompts_per_step: prompts of one generation; each gets ``trainer.num_generations`` completions.
         trainer: fields of ``trl.GRPOConfig``.
     """
 
-    reward: str
+    reward: str | dict[str, float]
     prompts_per_step: int = field(metadata=limits(1))
     trainer: dict[str, Any]
     freeze_vision: bool = True

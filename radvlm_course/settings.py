@@ -79,8 +79,8 @@ def build_settings(cls: type[T], values: Any, source: str, where: str = "") -> T
     """Build the dataclass ``cls`` from a mapping.
 
     Args:
-        cls: its fields may be bool, int, float, str, a list or mapping of these, another such dataclass, or any of
-            these or None; :func:`limits` makes their metadata.
+        cls: its fields may be bool, int, float, str, a list or mapping of these, another such dataclass, any of
+            these or None, or any of these or a mapping; :func:`limits` makes their metadata.
         source: what the values were read from, for messages.
         where: dotted name of this section, for messages.
 
@@ -109,9 +109,11 @@ def build_settings(cls: type[T], values: Any, source: str, where: str = "") -> T
 
 def _value(hint: Any, value: Any, allowed: Mapping[str, Any], where: str, source: str) -> Any:
     if typing.get_origin(hint) is types.UnionType:
-        if value is None:
+        options = [option for option in typing.get_args(hint) if option is not type(None)]
+        if value is None and len(options) < len(typing.get_args(hint)):
             return None
-        hint = next(option for option in typing.get_args(hint) if option is not type(None))
+        sections = [option for option in options if typing.get_origin(option) is dict]
+        hint = sections[0] if sections and isinstance(value, Mapping) else options[0]
     if dataclasses.is_dataclass(hint):
         return build_settings(typing.cast(type[Any], hint), value, source, where)
     if typing.get_origin(hint) is dict:

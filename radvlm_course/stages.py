@@ -225,7 +225,7 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
         loaded.model,
         loaded.processor,
         examples,
-        [settings.reward],
+        settings.reward if isinstance(settings.reward, dict) else [settings.reward],
         folder,
         options,
         profile.seed,

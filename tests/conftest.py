@@ -54,3 +54,22 @@ def loaded(tiny_folder):
     from radvlm_course.models.loading import load_model
 
     return load_model(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def metric_weights_folder(tmp_path_factory):
+    """Small random weights of RadGraph, CheXbert and BERTScore in the layouts that the packages load."""
+    from radvlm_course.rewards import random_weights
+
+    words = ("effusions", "bases", "catheter", "improved", "svc", "pneumonia", "kyphosis")
+    folder = tmp_path_factory.mktemp("metric_weights")
+    return random_weights.build(folder, words=words, radgraph_models=("radgraph-xl", "radgraph"))
+
+
+@pytest.fixture
+def metric_weights(metric_weights_folder):
+    """The folder of those weights, and this process finds them there and asks no server."""
+    from radvlm_course.rewards import random_weights
+
+    with random_weights.used(metric_weights_folder):
+        yield metric_weights_folder

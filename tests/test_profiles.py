@@ -97,6 +97,18 @@ def test_overrides_reach_nested_and_new_trainer_keys(laptop: Profile) -> None:
     assert load_profile("laptop") == laptop
 
 
+def test_a_stage_takes_one_reward_or_several_with_weights(laptop: Profile) -> None:
+    assert laptop.grpo_reports.reward == "gleu"
+    several = load_profile("laptop", dict([parse_override("grpo_reports.reward={radcliq: 1, thinking_format: 0.1}")]))
+    assert several.grpo_reports.reward == {"radcliq": 1.0, "thinking_format": 0.1}
+    for wrong, message in (
+        ("{gleu: high}", "reward.gleu must be of type float"),
+        ("null", "reward must be of type str"),
+    ):
+        with pytest.raises(ProfileError, match=message):
+            load_profile("laptop", dict([parse_override(f"grpo_reports.reward={wrong}")]))
+
+
 def test_a_stage_can_be_left_out() -> None:
     assert load_profile("laptop", {"vision_pretraining": None}).vision_pretraining is None
 

@@ -21,7 +21,7 @@ import numpy as np
 from radvlm_course.evaluation.statistics import CountStatistic, f1, mean_statistic, ratio
 from radvlm_course.records import Example
 from radvlm_course.rewards.gleu import Gleu
-from radvlm_course.rewards.rouge_l import RougeL
+from radvlm_course.rewards.rouge import Rouge
 
 __all__ = ["Labeller", "ReportScorer", "phantom_labeller", "statistics"]
 
@@ -45,7 +45,7 @@ class ReportScorer:
 
     def __init__(self, labeller: Labeller | None = None) -> None:
         self._labeller = labeller
-        self._rewards = (Gleu(), RougeL())
+        self._rewards = (Gleu(), Rouge("l"))
 
     def score_response(self, response: str | None, example: Example) -> dict[str, Any]:
         """The row of one report example.

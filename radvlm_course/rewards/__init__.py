@@ -31,7 +31,15 @@ _REGISTRY: dict[str, _Entry] = {
     "soft_f1": _Entry("radvlm_course.rewards.soft_f1:SoftF1"),
     "soft_f1_published": _Entry("radvlm_course.rewards.soft_f1:SoftF1", {"variant": "published"}),
     "gleu": _Entry("radvlm_course.rewards.gleu:Gleu"),
-    "rouge_l": _Entry("radvlm_course.rewards.rouge_l:RougeL"),
+    "bleu": _Entry("radvlm_course.rewards.bleu:Bleu"),
+    "rouge_1": _Entry("radvlm_course.rewards.rouge:Rouge", {"kind": "1"}),
+    "rouge_2": _Entry("radvlm_course.rewards.rouge:Rouge", {"kind": "2"}),
+    "rouge_l": _Entry("radvlm_course.rewards.rouge:Rouge", {"kind": "l"}),
+    "radcliq": _Entry("radvlm_course.rewards.radcliq:RadCliQ"),
+    "radgraph": _Entry("radvlm_course.rewards.radgraph:RadGraph"),
+    "bertscore": _Entry("radvlm_course.rewards.bertscore:BertScore"),
+    "chexbert": _Entry("radvlm_course.rewards.chexbert:CheXbert"),
+    "thinking_format": _Entry("radvlm_course.rewards.thinking_format:ThinkingFormat"),
 }
 
 

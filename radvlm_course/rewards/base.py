@@ -7,7 +7,8 @@ in silence.
 
 What a reward gets is the *response*: thoughts are taken off before, in one place
 (:mod:`radvlm_course.rewards.trl_adapter` in training, :class:`~radvlm_course.evaluation.predictions.Prediction`
-in evaluation). Weights and sums of several rewards are the trainer's business, not the reward's.
+in evaluation). A reward that judges the thought as well says so (:attr:`Reward.judges`) and gets the completion as
+the model wrote it. Weights and sums of several rewards are the trainer's business, not the reward's.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Literal
 
 from radvlm_course.records import Example
 
-__all__ = ["BOX_TASKS", "TEXT_TASKS", "Reward", "RewardError"]
+__all__ = ["BOX_TASKS", "TEXT_TASKS", "Reward", "RewardError", "TextReward"]
 
 BOX_TASKS = ("anatomical_grounding", "abnormality_grounding", "abnormality_detection", "phrase_grounding")
 TEXT_TASKS = ("report_generation", "abnormality_classification", "conversation")
@@ -38,12 +40,14 @@ class Reward(ABC):
         range: (lowest, highest) value it can give; may be infinite. Higher is better.
         empty_value: what a completion earns that has no response (blank, or cut off in mid-thought).
         tasks: the tasks it can judge; an example of another task is refused.
+        judges: what it wants to be given: the ``response``, or the whole ``completion`` with its thought.
     """
 
     name: str
     range: tuple[float, float]
     empty_value: float
     tasks: tuple[str, ...]
+    judges: Literal["response", "completion"] = "response"
 
     @abstractmethod
     def score(self, response: str, example: Example) -> float:
@@ -81,7 +85,7 @@ class Reward(ABC):
         """Values of a batch, one for each completion, in order.
 
         Args:
-            completions: responses as plain text, thoughts already taken off.
+            completions: plain text; responses, thoughts already taken off, unless :attr:`judges` says otherwise.
             examples: the example that each completion answers, same length.
 
         Returns:
@@ -123,8 +127,7 @@ class Reward(ABC):
         except RewardError:
             raise
         except Exception as error:
-            ids = ", ".join(repr(example.id) for example in examples[:3])
-            raise RewardError(f"{self.name} failed on a batch of {len(examples)} (first: {ids}): {error!r}") from error
+            raise RewardError(self._blame(responses, examples, error)) from error
         if len(values) != len(examples):
             raise RewardError(f"{self.name} gave {len(values)} values for {len(examples)} completions")
         low, high = self.range
@@ -135,3 +138,40 @@ class Reward(ABC):
                     f"within [{low}, {high}]"
                 )
         return values
+
+    def _blame(self, responses: list[str], examples: list[Example], error: Exception) -> str:
+        """Find the example that a batch fails on by halving it, and say so."""
+        low, high = 0, len(examples)
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                self.score_batch(responses[low:middle], examples[low:middle])
+                low = middle
+            except Exception as found:
+                high, error = middle, found
+        try:
+            self.score_batch(responses[low:high], examples[low:high])
+        except Exception as found:
+            return f"{self.name} failed on example {examples[low].id!r}: {found!r}"
+        ids = ", ".join(repr(example.id) for example in examples[:3])
+        return f"{self.name} failed on a batch of {len(examples)} but on no example alone (first: {ids}): {error!r}"
+
+
+class TextReward(Reward):
+    """Base class of rewards that compare a response with the example's answer, as text."""
+
+    tasks = TEXT_TASKS
+
+    def check_example(self, example: Example) -> None:
+        """As in the base class; also refuses an example whose reference is not a text or is blank.
+
+        Raises:
+            RewardError: wrong task, or nothing to compare with; names the example.
+        """
+        super().check_example(example)
+        answer: object = example.answer  # records do not check it
+        if not isinstance(answer, str):
+            found = type(answer).__name__
+            raise RewardError(f"{self.name}: expected text as the reference of example {example.id!r}, found {found}")
+        if not answer.strip():
+            raise RewardError(f"{self.name}: the reference of example {example.id!r} is empty: leave the example out")

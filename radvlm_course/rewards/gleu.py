@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from radvlm_course.records import Example
-from radvlm_course.rewards.base import TEXT_TASKS, Reward, RewardError
+from radvlm_course.rewards.base import TextReward
 
 if TYPE_CHECKING:
     from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["Gleu"]
 
 
-class Gleu(Reward):
+class Gleu(TextReward):
     """Sentence GLEU against the example's answer; range 0 to 1, higher is better, equal texts give 1."""
 
     name = "gleu"
     range = (0.0, 1.0)
     empty_value = 0.0
-    tasks = TEXT_TASKS
 
     @cached_property
     def _tokenizer(self) -> Tokenizer13a:
@@ -41,16 +40,6 @@ class Gleu(Reward):
     def tokens(self, text: str) -> list[str]:
         """The 13a tokens of a text: punctuation apart from words, numbers whole, case kept."""
         return self._tokenizer(text).split()
-
-    def check_example(self, example: Example) -> None:
-        """As in the base class; also refuses an example whose reference is blank.
-
-        Raises:
-            RewardError: wrong task, or nothing to compare with; names the example.
-        """
-        super().check_example(example)
-        if not example.answer.strip():
-            raise RewardError(f"{self.name}: the reference of example {example.id!r} is empty: leave the example out")
 
     def score(self, response: str, example: Example) -> float:
         from nltk.translate.gleu_score import sentence_gleu

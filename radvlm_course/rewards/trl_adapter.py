@@ -2,8 +2,9 @@
 
 TRL calls a reward function with the completions (strings, or message lists for conversational prompts) and
 every other column of the dataset, repeated for each rollout. The adapter does the three things between that
-and :class:`~radvlm_course.rewards.base.Reward`: it turns messages into text, takes the thought off, and looks
-up the examples by the ``example_id`` column. No TRL import: the function is plain Python.
+and :class:`~radvlm_course.rewards.base.Reward`: it turns messages into text, takes the thought off (unless the
+reward judges it too), and looks up the examples by the ``example_id`` column. No TRL import: the function is plain
+Python.
 """
 
 from __future__ import annotations
@@ -50,16 +51,22 @@ def as_trl_reward(
         if log_example_id and columns.get("log_extra") is not None:
             columns["log_extra"]("example_id", list(ids))
         chosen = [_look_up(identifier, examples, reward) for identifier in ids]
-        responses = [split_thought(completion_text(item), thinking).response or "" for item in completions]
+        texts = [_judged_text(item, reward, thinking) for item in completions]
         mine = [index for index, example in enumerate(chosen) if example.task in reward.tasks]
         values: list[float | None] = [None] * len(completions)
-        scored = reward([responses[index] for index in mine], [chosen[index] for index in mine])
+        scored = reward([texts[index] for index in mine], [chosen[index] for index in mine])
         for index, value in zip(mine, scored, strict=True):
             values[index] = value
         return values
 
     trl_reward.__name__ = trl_reward.__qualname__ = reward.name
     return trl_reward
+
+
+def _judged_text(completion: Any, reward: Reward, thinking: bool) -> str:
+    """What the reward judges of a completion: all of it, or its response; blank if it has none."""
+    text = completion_text(completion)
+    return text if reward.judges == "completion" else split_thought(text, thinking).response or ""
 
 
 def _check_all(reward: Reward, examples: Mapping[str, Example]) -> None:

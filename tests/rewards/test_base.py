@@ -5,7 +5,7 @@ import math
 import pytest
 
 from radvlm_course.records import Example
-from radvlm_course.rewards.base import Reward, RewardError
+from radvlm_course.rewards.base import Reward, RewardError, TextReward
 
 
 class Length(Reward):
@@ -77,5 +77,44 @@ def test_a_batch_scorer_that_loses_a_value_or_breaks_is_caught() -> None:
 
     with pytest.raises(RewardError, match="0 values for 1 completions"):
         Short()(["a"], [example()])
-    with pytest.raises(RewardError, match=r"batch of 1 \(first: 'e1'\).*model is gone"):
+    with pytest.raises(RewardError, match=r"failed on example 'e1'.*model is gone"):
         Broken()(["a"], [example()])
+
+
+def test_the_example_that_a_batch_breaks_on_is_found_among_many() -> None:
+    class Batched(Length):
+        def score_batch(self, responses, examples):  # type: ignore[no-untyped-def]
+            if "bad" in responses:
+                raise OSError("broken")
+            return [0.0] * len(responses)
+
+    for place in range(7):
+        responses = ["a"] * 7
+        responses[place] = "bad"
+        with pytest.raises(RewardError, match=rf"failed on example 'e{place}': OSError\('broken'\)"):
+            Batched()(responses, [example(f"e{number}") for number in range(7)])
+
+
+def test_a_batch_that_breaks_as_a_whole_only_names_its_first_examples() -> None:
+    class Large(Length):
+        def score_batch(self, responses, examples):  # type: ignore[no-untyped-def]
+            if len(responses) > 2:
+                raise MemoryError("too large")
+            return [0.0] * len(responses)
+
+    with pytest.raises(RewardError, match=r"batch of 4 but on no example alone \(first: 'e0', 'e1', 'e2'\).*too large"):
+        Large()(["a"] * 4, [example(f"e{number}") for number in range(4)])
+
+
+def test_a_text_reward_needs_a_reference_that_is_text() -> None:
+    class Same(TextReward):
+        name, range, empty_value = "same", (0.0, 1.0), 0.0
+
+        def score(self, response: str, example: Example) -> float:
+            return float(response == example.answer)
+
+    assert Same()(["Normal.", "x"], [example(), example()]) == [1.0, 0.0]
+    for answer, message in (("\n", "reference of example 'e9' is empty"), (None, "example 'e9', found NoneType")):
+        wrong = Example("e9", "report_generation", "film.png", "Report?", answer)  # type: ignore[arg-type]
+        with pytest.raises(RewardError, match=message):
+            Same()(["a"], [wrong])

@@ -9,13 +9,19 @@ from radvlm_course import rewards
 from radvlm_course.rewards import Reward, get_reward, register_reward, reward_names
 
 
-def test_every_registered_reward_declares_the_contract() -> None:
+def test_every_registered_reward_declares_the_contract(metric_weights) -> None:
     for name in reward_names():
         reward = get_reward(name)
         low, high = reward.range
         assert reward.name == name
         assert low <= reward.empty_value <= high
         assert reward.tasks
+        assert reward.judges in ("response", "completion")
+
+
+def test_the_rewards_of_the_course_are_registered() -> None:
+    assert set(reward_names()) >= {"soft_f1", "gleu", "bleu", "rouge_1", "rouge_2", "rouge_l", "thinking_format"}
+    assert set(reward_names()) >= {"radcliq", "radgraph", "bertscore", "chexbert"}
 
 
 def test_options_reach_the_reward() -> None:
@@ -23,8 +29,8 @@ def test_options_reach_the_reward() -> None:
 
 
 def test_an_unknown_name_lists_the_names_that_exist() -> None:
-    with pytest.raises(ValueError, match=r"unknown reward 'bleu'.*gleu, rouge_l, soft_f1"):
-        get_reward("bleu")
+    with pytest.raises(ValueError, match=r"unknown reward 'blue'.*bleu, chexbert, gleu"):
+        get_reward("blue")
 
 
 def test_an_unknown_option_names_the_reward_and_the_option() -> None:
@@ -45,6 +51,6 @@ def test_a_reward_can_be_registered_and_its_name_is_then_taken(monkeypatch: pyte
 def test_listing_names_imports_no_scorer_and_no_torch() -> None:
     code = (
         "import sys; from radvlm_course.rewards import reward_names; reward_names(); "
-        "print([m for m in ('torch', 'nltk', 'scipy', 'rouge_score', 'sacrebleu') if m in sys.modules])"
+        "print([m for m in ('torch', 'nltk', 'scipy', 'rouge_score', 'sacrebleu', 'radgraph') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

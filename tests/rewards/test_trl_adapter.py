@@ -73,3 +73,17 @@ def test_example_ids_reach_trls_completions_log_only_when_asked() -> None:
         function = as_trl_reward(get_reward("gleu"), EXAMPLES, log_example_id=log)
         function(["a", "b"], ["r", "g"], log_extra=lambda column, values: logged.append((column, values)))
     assert logged == [("example_id", ["r", "g"])]
+
+
+def test_a_clinical_reward_scores_conversations_without_their_thoughts(metric_weights) -> None:
+    reward = get_reward("radcliq", device="cpu")
+    function = as_trl_reward(reward, EXAMPLES, thinking=True)
+    completions = [
+        messages("<think>No effusion?</think>Small effusion."),
+        messages("<think>No effusion."),
+        messages(""),
+    ]
+    values = function(completions=completions, example_id=["r", "r", "r"], prompts=[[]] * 3, image=[None] * 3)
+    assert function.__name__ == "radcliq"
+    assert values[0] == pytest.approx(reward(["Small effusion."], [EXAMPLES["r"]])[0], abs=1e-5)
+    assert values[1:] == [reward.empty_value] * 2

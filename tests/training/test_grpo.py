@@ -93,6 +93,37 @@ def test_a_killed_run_resumes_to_the_same_weights(warm_folder, grounding_example
     torch.testing.assert_close(weights(resumed.model), weights(first_half.model), atol=1e-5, rtol=1e-4)
 
 
+def test_several_rewards_are_weighted_summed_and_logged_each(warm_folder, grounding_examples, tmp_path):
+    weights = {"soft_f1": 1.0, "soft_f1_published": 0.25, "thinking_format": 2.0}
+    options = {**OPTIONS, "max_steps": 2}
+    run_grpo(*load_model(warm_folder), grounding_examples, weights, tmp_path, options, seed=0)
+    for row in read_metrics(tmp_path):
+        parts = {name: row[f"rewards/{name}/mean"] for name in weights}
+        assert row["reward"] == pytest.approx(sum(weights[name] * value for name, value in parts.items()), abs=1e-5)
+        assert all(f"rewards/{name}/std" in row for name in weights)
+    rollouts = read_rollouts(tmp_path, weights)
+    by_id = {example.id: example for example in grounding_examples}
+    for rollout in rollouts:
+        for name in weights:
+            assert rollout.rewards[name] == pytest.approx(
+                get_reward(name)([rollout.completion], [by_id[rollout.example_id]])[0], abs=1e-6
+            )
+    assert any(rollout.rewards["soft_f1"] for rollout in rollouts)
+    groups = {}
+    for rollout in rollouts:
+        groups.setdefault((rollout.step, rollout.example_id), []).append(rollout)
+    for group in groups.values():
+        rewards = [rollout.reward for rollout in group]
+        for rollout in group:
+            expected = (rollout.reward - statistics.mean(rewards)) / (statistics.stdev(rewards) + 1e-4)
+            assert rollout.advantage == pytest.approx(expected, abs=1e-3)
+
+
+def test_no_reward_is_refused(loaded, grounding_examples, tmp_path):
+    with pytest.raises(ValueError, match="at least one reward"):
+        run_grpo(*loaded, grounding_examples, {}, tmp_path, OPTIONS, seed=0)
+
+
 def test_completions_never_hold_an_image_token(warm_folder, grounding_examples, tmp_path):
     hot = {**OPTIONS, "temperature": 5.0, "max_steps": 2}
     run_grpo(*load_model(warm_folder), grounding_examples, ["soft_f1"], tmp_path, hot, seed=0)
