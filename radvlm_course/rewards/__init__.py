@@ -40,6 +40,7 @@ _REGISTRY: dict[str, _Entry] = {
     "bertscore": _Entry("radvlm_course.rewards.bertscore:BertScore"),
     "chexbert": _Entry("radvlm_course.rewards.chexbert:CheXbert"),
     "thinking_format": _Entry("radvlm_course.rewards.thinking_format:ThinkingFormat"),
+    "remote": _Entry("radvlm_course.rewards.service.client:RemoteReward"),
 }
 
 
