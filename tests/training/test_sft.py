@@ -55,12 +55,13 @@ def test_an_unfrozen_vision_tower_learns(loaded, grounding_examples, tmp_path):
     assert not torch.equal(before, loaded.model.model.visual.patch_embed.proj.weight)
 
 
+@pytest.mark.parametrize("muon_learning_rate", [None, 0.02])
 def test_ctrl_c_loses_nothing_but_the_steps_since_the_last_checkpoint(
-    loaded, tiny_folder, grounding_examples, tmp_path, monkeypatch
+    loaded, tiny_folder, grounding_examples, tmp_path, monkeypatch, muon_learning_rate
 ):
     import radvlm_course.training.sft as module
 
-    run_sft(*loaded, grounding_examples, tmp_path / "straight", OPTIONS, seed=0)
+    run_sft(*loaded, grounding_examples, tmp_path / "straight", OPTIONS, seed=0, muon_learning_rate=muon_learning_rate)
     metrics_file = module.MetricsFile
     interrupted = load_model(tiny_folder)
     (tmp_path / "cut").mkdir()
@@ -71,10 +72,12 @@ def test_ctrl_c_loses_nothing_but_the_steps_since_the_last_checkpoint(
 
     monkeypatch.setattr(module, "MetricsFile", MetricsThenStop)
     with pytest.raises(KeyboardInterrupt):
-        run_sft(*interrupted, grounding_examples, tmp_path / "cut", OPTIONS, seed=0)
+        run_sft(
+            *interrupted, grounding_examples, tmp_path / "cut", OPTIONS, seed=0, muon_learning_rate=muon_learning_rate
+        )
     monkeypatch.setattr(module, "MetricsFile", metrics_file)
     resumed = load_model(tiny_folder)
-    run_sft(*resumed, grounding_examples, tmp_path / "cut", OPTIONS, seed=0)
+    run_sft(*resumed, grounding_examples, tmp_path / "cut", OPTIONS, seed=0, muon_learning_rate=muon_learning_rate)
     torch.testing.assert_close(text_weights(resumed.model), text_weights(loaded.model), atol=1e-6, rtol=1e-5)
     assert [row["step"] for row in read_metrics(tmp_path / "cut")] == [1, 2, 3, 4, 5, 6]
 
