@@ -3,8 +3,8 @@
 Muon (K. Jordan and others, 2024, https://kellerjordan.github.io/posts/muon/; shipped with PyTorch as
 ``torch.optim.Muon``) replaces the momentum of a weight matrix by the nearest orthogonal matrix, so that a step moves
 every direction of the matrix equally far. It is meant for the matrices inside a network; embeddings, norms, biases and
-the patch projection keep AdamW. From scratch, and with few films, it reaches in one step what AdamW reaches in about
-two (``benchmarks/optimizers.py`` measures it). A pre-trained Qwen3-VL is fine-tuned with AdamW, as in the paper.
+the patch projection keep AdamW. From scratch, and with few films, it needs clearly fewer steps
+(``benchmarks/optimizers.py`` compares them). A pre-trained Qwen3-VL is fine-tuned with AdamW, as usual.
 """
 
 from __future__ import annotations
