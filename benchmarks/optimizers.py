@@ -2,7 +2,7 @@
 
     python benchmarks/optimizers.py --run course --steps 1000
 
-The same untrained tower on the same films for the same number of steps, one seed. ``losses`` are those of the last
+The same untrained tower on the same films for the same number of steps, one seed. The losses are those of the last
 logged steps; ``ranking`` is what a linear reader of the visual tokens finds on held-out films, averaged over the
 findings (0.5 is guessing, 1 is perfect; higher is better); ``time`` is a ratio to AdamW in the same run.
 """
@@ -14,7 +14,7 @@ import dataclasses
 import statistics
 import time
 
-from radvlm_course.models.loading import load_model
+from radvlm_course.models.loading import LoadedModel, load_model
 from radvlm_course.phantoms import FINDINGS
 from radvlm_course.records import Study
 from radvlm_course.stages import open_course
@@ -22,7 +22,7 @@ from radvlm_course.training.vision_pretraining import VisionPretrainingSettings,
 from radvlm_course.training.vision_probe import probe_vision, untrained_twin
 
 
-def mean_ranking(loaded, train: list[Study], held_out: list[Study]) -> float:  # type: ignore[no-untyped-def]
+def mean_ranking(loaded: LoadedModel, train: list[Study], held_out: list[Study]) -> float:
     return statistics.mean(probe_vision(loaded, train[:600], held_out, finding).ranking for finding in FINDINGS)
 
 

@@ -64,11 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return serve_rewards.run(options) if options.command == "serve-rewards" else _run_stages(options)
     except KeyboardInterrupt:
-        print(
-            f"\ninterrupted: run {options.run!r} keeps its finished stages and its last checkpoint; "
-            "the same command goes on from there",
-            file=sys.stderr,
-        )
+        kept = "no training run was touched"
+        if options.command != "serve-rewards":
+            kept = f"run {options.run!r} keeps its finished stages and its last checkpoint; "
+            kept += "the same command goes on from there"
+        print(f"\ninterrupted: {kept}", file=sys.stderr)
         return 130
     except (ValueError, RuntimeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -63,3 +63,14 @@ def test_ctrl_c_says_that_the_same_command_goes_on(capsys, tmp_path, monkeypatch
     monkeypatch.setitem(stages._STAGES, "curate", interrupted)
     assert main(["curate", "--runs-root", str(tmp_path)]) == 130
     assert "the same command goes on from there" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_the_reward_service_without_naming_a_run(monkeypatch, capsys):
+    from radvlm_course.rewards.service import command
+
+    def interrupted(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run", interrupted)
+    assert main(["serve-rewards", "--rewards", "gleu"]) == 130
+    assert "no training run was touched" in capsys.readouterr().err

@@ -335,9 +335,9 @@ from radvlm_course.viz import grpo_curves
 grpo_curves(grpo_folder, "GRPO on reports, reward GLEU")
 
 # %% [markdown]
-# Three more gauges. The **clipped share** counts tokens whose gradient the clip has cut: with one
-# update for each sampling, as in this tier, it is 0 by construction; with several (the paper
-# takes four) it is not, and a large share means that the steps are too big. The **cut-off share**
+# Three more gauges. The **clipped share** counts tokens whose gradient the clip has cut: in the
+# first update after a sampling it is 0 by construction; in later ones (this tier takes two, the
+# paper four) it need not be, and a large share means that the steps are too big. The **cut-off share**
 # counts reports that hit the length limit and were never finished; they are scored as they are,
 # and a growing share means that the limit is too low or the model has stopped ending its reports.
 # The **gradient norm** is the length of the gradient: spikes say that single batches pull much

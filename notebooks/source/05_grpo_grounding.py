@@ -372,10 +372,10 @@ from radvlm_course.viz import grpo_curves
 grpo_curves(grpo_folder, "GRPO on abnormality grounding, reward soft-F1")
 
 # %% [markdown]
-# Two more gauges. The **clipped share** counts tokens whose gradient the clip has cut. This tier
-# takes one update for each sampling, so the ratio is still 1 when the loss is computed and the
-# share is 0 by construction; with several updates (the paper takes four) it is not, and a large
-# share means that the steps are too big. The **gradient norm** is the length of the gradient:
+# Two more gauges. The **clipped share** counts tokens whose gradient the clip has cut. In the first
+# update after a sampling the ratio is still 1 and the share is 0 by construction; in later ones
+# (this tier takes two updates, the paper four) it need not be, and a large share means that the
+# steps are too big. The **gradient norm** is the length of the gradient:
 # spikes say that single batches pull much harder than others.
 
 # %%

@@ -8,12 +8,13 @@ answering gets nothing from the latter, and this one says why.
 
 from __future__ import annotations
 
+from radvlm_course.chat import THINK_END
 from radvlm_course.records import TASKS, Example
 from radvlm_course.rewards.base import Reward
 
 __all__ = ["ThinkingFormat"]
 
-BEGIN, END = "<think>", "</think>"
+BEGIN = "<think>"
 
 
 class ThinkingFormat(Reward):
@@ -36,6 +37,6 @@ class ThinkingFormat(Reward):
     def score(self, response: str, example: Example) -> float:
         text = response.strip()
         opened = text.startswith(BEGIN)
-        thought, end, answer = text.removeprefix(BEGIN).partition(END)
-        tags = any(tag in part for tag in (BEGIN, END) for part in (thought, answer))
+        thought, end, answer = text.removeprefix(BEGIN).partition(THINK_END)
+        tags = any(tag in part for tag in (BEGIN, THINK_END) for part in (thought, answer))
         return float(bool(end and thought.strip() and answer.strip()) and not tags and (opened or not self._begin))

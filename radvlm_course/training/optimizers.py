@@ -17,7 +17,7 @@ from torch import nn
 
 __all__ = ["MuonWithAdamW"]
 
-# Orthogonalising a 512 x 512 matrix takes a CPU longer than the rest of a step of the tiny model.
+# On a CPU, orthogonalising a few 512 x 512 matrices (the mergers') costs a good part of a step of the tiny model.
 LARGEST_MATRIX = 2**17
 
 

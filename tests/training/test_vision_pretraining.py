@@ -60,7 +60,7 @@ def test_pretraining_lowers_both_losses_and_is_reproducible(tmp_path):
         studies.append(study(tmp_path / f"{index}.png", nodule=(Box.from_pixels(x, y, x + 20, y + 20, (64, 64)),)))
     tokenizer = train_tokenizer(["nodule"], 300)
     processor = build_processor(tokenizer, 64, 8)
-    settings = VisionPretrainingSettings(steps=40, batch_size=8, learning_rate=3e-3, log_every=1, warmup_steps=2)
+    settings = VisionPretrainingSettings(steps=25, batch_size=8, learning_rate=3e-3, log_every=1, warmup_steps=2)
 
     def train():
         model = build_tiny_model(tokenizer, TinySettings(image_size=64, vision_hidden_size=32, text_hidden_size=32), 0)
