@@ -3,7 +3,7 @@
 
 PROFILE ?= laptop
 RUN     ?= course
-EXTRAS  ?= notebooks,dev,metrics
+EXTRAS  ?= notebooks,dev,metrics,data
 VENV    ?= .venv
 
 # Options for pip. On Linux the package index serves the CUDA build of torch, which also runs on a CPU but

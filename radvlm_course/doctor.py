@@ -154,7 +154,7 @@ def advise(packages: Sequence[Package], machine: Machine, torch_facts: Mapping[s
 
 
 def _advice_for(package: Package, has_gpu: bool) -> Iterator[str]:
-    name, base = package.name, INSTALL.format(extras="notebooks,dev,metrics")
+    name, base = package.name, INSTALL.format(extras="notebooks,dev,metrics,data")
     if package.version is None:
         if name not in OPTIONAL:
             yield f"{name} is missing: {base}"
