@@ -127,12 +127,14 @@ class GrpoSettings:
             ``{radcliq: 1, thinking_format: 0.1}``.
         prompts_per_step: prompts of one generation; each gets ``trainer.num_generations`` completions.
         trainer: fields of ``trl.GRPOConfig``.
+        muon_learning_rate: as in :class:`SftSettings`.
     """
 
     reward: str | dict[str, float]
     prompts_per_step: int = field(metadata=limits(1))
     trainer: dict[str, Any]
     freeze_vision: bool = True
+    muon_learning_rate: float | None = field(default=None, metadata=limits(0))
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,10 @@ class EvaluateSettings:
 
 @dataclass(frozen=True)
 class Profile:
-    """All settings of a tier. Treat it as frozen through and through: the mappings inside are its own."""
+    """All settings of a tier. Treat it as frozen through and through: the mappings inside are its own.
+
+    ``side_by_side``: ``run`` trains both GRPO stages at once, each on half of the cores; for small models on CPUs.
+    """
 
     name: str
     description: str
@@ -159,6 +164,7 @@ class Profile:
     grpo_reports: GrpoSettings
     evaluate: EvaluateSettings
     vision_pretraining: VisionPretrainingSettings | None = None
+    side_by_side: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values (mappings, lists, numbers, strings), ready for YAML; a copy."""

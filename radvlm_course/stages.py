@@ -230,6 +230,7 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
         options,
         profile.seed,
         freeze_vision=settings.freeze_vision,
+        muon_learning_rate=settings.muon_learning_rate,
     )
     _save(loaded, folder)
     return {"start": str(start), "prompts": len(examples)}

@@ -1,12 +1,14 @@
-"""Two exact short cuts through the vision tower, for groups of equally sized films.
+"""Three exact short cuts through the vision tower, for groups of equally sized films.
 
 1. Without flash attention, transformers attends image by image in a Python loop. Films of one
    size can share one batched call: the same numbers, fewer calls.
 2. GRPO sends every film once per rollout: eight copies of each image in generation, in the
    reference and in the policy. Encoding the distinct films once and repeating their features
    is exact, and the gradients of the copies add up on their own.
+3. Patches are embedded by a convolution whose stride is its kernel, which is a matrix product; on a CPU the
+   convolution takes several times as long.
 
-Both change one model instance, never the library: :func:`speed_up_vision` replaces the class of
+They change one model instance, never the library: :func:`speed_up_vision` replaces the class of
 the instance's modules by a subclass that falls back to the original wherever it does not apply.
 """
 
@@ -17,8 +19,10 @@ from typing import Any
 import torch
 from transformers import Qwen3VLForConditionalGeneration
 from transformers.models.qwen3_vl.modeling_qwen3_vl import (
+    BaseModelOutputWithDeepstackFeatures,
     Qwen3VLVisionAttention,
     Qwen3VLVisionModel,
+    Qwen3VLVisionPatchEmbed,
     apply_rotary_pos_emb_vision,
 )
 
@@ -58,29 +62,55 @@ class BatchedVisionAttention(Qwen3VLVisionAttention):
         return self.proj(attended.transpose(1, 2).reshape(patches, -1))
 
 
+class LinearPatchEmbed(Qwen3VLVisionPatchEmbed):
+    """The patches times the kernel, as one matrix product."""
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        weight = self.proj.weight.flatten(1)  # (hidden size, values of a patch)
+        return torch.nn.functional.linear(hidden_states.to(weight.dtype), weight, self.proj.bias)
+
+
 class EncodeOnceVisionModel(Qwen3VLVisionModel):
-    """Encodes each distinct image of a batch once and repeats its features."""
+    """Encodes each distinct image of a batch once and repeats its features.
+
+    A frozen tower also keeps its latest features: GRPO shows it the same films in generation and in the loss.
+    """
 
     def forward(self, hidden_states: torch.Tensor, grid_thw: torch.Tensor, **kwargs: Any) -> Any:
         images = grid_thw.shape[0]
-        if images < 2 or not bool((grid_thw == grid_thw[0]).all()):
+        if not images or not bool((grid_thw == grid_thw[0]).all()):
             return super().forward(hidden_states, grid_thw=grid_thw, **kwargs)
         pixels = hidden_states.reshape(images, -1)
         first, copy_of = _distinct_rows(pixels)
-        if len(first) == images:
-            return super().forward(hidden_states, grid_thw=grid_thw, **kwargs)
         rows = pixels[first].reshape(-1, hidden_states.shape[-1])
-        # The caller's derived positions describe all copies; the original recomputes them for the distinct films.
-        kept = {name: value for name, value in kwargs.items() if name == "return_dict"}
-        output = super().forward(rows, grid_thw=grid_thw[first], **kept)
+        encoded = self._encode(rows, grid_thw[first])
 
         def repeat(features: torch.Tensor) -> torch.Tensor:
             return features.reshape(len(first), -1, features.shape[-1])[copy_of].flatten(0, 1)
 
-        output["last_hidden_state"] = repeat(output.last_hidden_state)
-        output["pooler_output"] = repeat(output.pooler_output)
-        output["deepstack_features"] = [repeat(features) for features in output.deepstack_features]
-        return output
+        return BaseModelOutputWithDeepstackFeatures(
+            last_hidden_state=repeat(encoded.last_hidden_state),
+            pooler_output=repeat(encoded.pooler_output),
+            deepstack_features=[repeat(features) for features in encoded.deepstack_features],
+        )
+
+    def _encode(self, rows: torch.Tensor, grid_thw: torch.Tensor) -> Any:
+        """Features of distinct images. Positions that the caller derived for all copies are derived again here."""
+        weights = list(self.parameters())
+        if any(parameter.requires_grad for parameter in weights):
+            self.__dict__.pop("_latest", None)
+            return super().forward(rows, grid_thw=grid_thw, return_dict=True)
+        state = [(parameter.data_ptr(), parameter._version) for parameter in weights]  # changed by any assignment
+        latest = self.__dict__.get("_latest")
+        if latest is None or latest[0] != state or not _equal(latest[1], (rows, grid_thw)):
+            with torch.no_grad():
+                encoded = super().forward(rows, grid_thw=grid_thw, return_dict=True)
+            latest = self.__dict__["_latest"] = (state, (rows, grid_thw), encoded)
+        return latest[2]
+
+
+def _equal(first: tuple[torch.Tensor, ...], second: tuple[torch.Tensor, ...]) -> bool:
+    return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
 
 
 def _distinct_rows(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,4 +144,5 @@ def speed_up_vision(model: Qwen3VLForConditionalGeneration, encode_once: bool = 
         raise TypeError(f"expected a Qwen3VLVisionModel as vision tower, found {type(visual).__name__}")
     for block in visual.blocks:
         block.attn.__class__ = BatchedVisionAttention
+    visual.patch_embed.__class__ = LinearPatchEmbed
     visual.__class__ = EncodeOnceVisionModel if encode_once else Qwen3VLVisionModel

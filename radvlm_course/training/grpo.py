@@ -18,12 +18,14 @@ from trl import GRPOConfig, GRPOTrainer
 
 from radvlm_course.models.processor import ImageOnlyQwen3VLProcessor
 from radvlm_course.models.tiny import never_sampled_token_ids
+from radvlm_course.models.vision_speed import EncodeOnceVisionModel, speed_up_vision
 from radvlm_course.records import Example
 from radvlm_course.rewards import get_reward
 from radvlm_course.rewards.trl_adapter import as_trl_reward
 from radvlm_course.training.callbacks import MetricsFile, show_progress
 from radvlm_course.training.checkpoints import last_checkpoint
 from radvlm_course.training.data import grpo_dataset
+from radvlm_course.training.optimizers import optimizer_for
 
 __all__ = ["run_grpo"]
 
@@ -38,6 +40,7 @@ def run_grpo(
     seed: int,
     freeze_vision: bool = True,
     thinking: bool = False,
+    muon_learning_rate: float | None = None,
 ) -> None:
     """Improve ``model`` in place; resumes from the last whole checkpoint in ``folder``.
 
@@ -48,6 +51,7 @@ def run_grpo(
             ``rewards/<name>/mean`` and ``rewards/<name>/std``.
         folder: the stage's folder; gets ``metrics.jsonl``, ``completions/`` and ``checkpoint-*/``.
         options: fields of ``trl.GRPOConfig``, from the profile.
+        muon_learning_rate: train hidden matrices with Muon at this rate; None: TRL's optimizer for all.
 
     Raises:
         ValueError: no example, no reward, or an option that ``GRPOConfig`` refuses.
@@ -79,6 +83,9 @@ def run_grpo(
         train_dataset=grpo_dataset(examples, thinking),
         processing_class=processor,
         callbacks=[MetricsFile(folder)],
+        optimizers=(optimizer_for(model, config, muon_learning_rate), None),
     )
+    if trainer.ref_model is not None and isinstance(model.model.visual, EncodeOnceVisionModel):
+        speed_up_vision(trainer.accelerator.unwrap_model(trainer.ref_model))  # TRL loads it anew
     show_progress(trainer)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
