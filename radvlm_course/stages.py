@@ -188,7 +188,7 @@ def _sft(course: Course) -> dict[str, Any]:
     examples = course.examples("train")
     _silence_progress(course)
     start = profile.model.name_or_path or str(course.run.model_folder("base"))
-    loaded = _load(course, start, encode_once=False)
+    loaded = _load(course, start, encode_once=profile.sft.freeze_vision)
     options = {**profile.sft.trainer, "disable_tqdm": not course.progress}
     run_sft(
         loaded.model,

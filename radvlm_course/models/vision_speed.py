@@ -14,6 +14,8 @@ the instance's modules by a subclass that falls back to the original wherever it
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -27,6 +29,8 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import (
 )
 
 __all__ = ["speed_up_vision"]
+
+IMAGES_KEPT = 5000  # by a frozen tower; a film of the tiny model takes 128 KB
 
 
 class BatchedVisionAttention(Qwen3VLVisionAttention):
@@ -73,44 +77,60 @@ class LinearPatchEmbed(Qwen3VLVisionPatchEmbed):
 class EncodeOnceVisionModel(Qwen3VLVisionModel):
     """Encodes each distinct image of a batch once and repeats its features.
 
-    A frozen tower also keeps its latest features: GRPO shows it the same films in generation and in the loss.
+    A frozen tower also keeps the features of the images that it saw last: training shows the same films again and
+    again, GRPO the same in generation and in the loss.
     """
 
     def forward(self, hidden_states: torch.Tensor, grid_thw: torch.Tensor, **kwargs: Any) -> Any:
         images = grid_thw.shape[0]
         if not images or not bool((grid_thw == grid_thw[0]).all()):
             return super().forward(hidden_states, grid_thw=grid_thw, **kwargs)
-        pixels = hidden_states.reshape(images, -1)
-        first, copy_of = _distinct_rows(pixels)
-        rows = pixels[first].reshape(-1, hidden_states.shape[-1])
-        encoded = self._encode(rows, grid_thw[first])
-
-        def repeat(features: torch.Tensor) -> torch.Tensor:
-            return features.reshape(len(first), -1, features.shape[-1])[copy_of].flatten(0, 1)
-
+        pixels = hidden_states.reshape(images, -1, hidden_states.shape[-1])
+        first, copy_of = _distinct_rows(pixels.flatten(1))
+        # Positions that the caller derived for all copies (in kwargs) are derived again for the distinct images.
+        if any(parameter.requires_grad for parameter in self.parameters()):
+            self.__dict__.pop("_kept", None)
+            features = _of_each_image(
+                super().forward(pixels[first].flatten(0, 1), grid_thw=grid_thw[first], return_dict=True), len(first)
+            )
+        else:
+            features = self._remembered(pixels[first], grid_thw[first])
+        last_hidden_state, pooler_output, *deepstack = [level[copy_of].flatten(0, 1) for level in features]
         return BaseModelOutputWithDeepstackFeatures(
-            last_hidden_state=repeat(encoded.last_hidden_state),
-            pooler_output=repeat(encoded.pooler_output),
-            deepstack_features=[repeat(features) for features in encoded.deepstack_features],
+            last_hidden_state=last_hidden_state, pooler_output=pooler_output, deepstack_features=deepstack
         )
 
-    def _encode(self, rows: torch.Tensor, grid_thw: torch.Tensor) -> Any:
-        """Features of distinct images. Positions that the caller derived for all copies are derived again here."""
-        weights = list(self.parameters())
-        if any(parameter.requires_grad for parameter in weights):
-            self.__dict__.pop("_latest", None)
-            return super().forward(rows, grid_thw=grid_thw, return_dict=True)
-        state = [(parameter.data_ptr(), parameter._version) for parameter in weights]  # changed by any assignment
-        latest = self.__dict__.get("_latest")
-        if latest is None or latest[0] != state or not _equal(latest[1], (rows, grid_thw)):
+    def _remembered(self, pixels: torch.Tensor, grid_thw: torch.Tensor) -> list[torch.Tensor]:
+        """Features of distinct images, (images, tokens, width) for each level, from memory where they are there."""
+        weights = [(parameter.data_ptr(), parameter._version) for parameter in self.parameters()]
+        kept = self.__dict__.get("_kept")
+        if kept is None or kept[0] != weights:  # the first time, or weights were assigned since
+            kept = self.__dict__["_kept"] = (weights, OrderedDict())
+        memory: OrderedDict[tuple[bytes, ...], list[torch.Tensor]] = kept[1]
+        keys = [(_digest(image), _digest(grid)) for image, grid in zip(pixels, grid_thw, strict=True)]
+        new = [index for index, key in enumerate(keys) if key not in memory]
+        if new:
             with torch.no_grad():
-                encoded = super().forward(rows, grid_thw=grid_thw, return_dict=True)
-            latest = self.__dict__["_latest"] = (state, (rows, grid_thw), encoded)
-        return latest[2]
+                encoded = super().forward(pixels[new].flatten(0, 1), grid_thw=grid_thw[new], return_dict=True)
+            for index, levels in zip(new, zip(*_of_each_image(encoded, len(new)), strict=True), strict=True):
+                memory[keys[index]] = [level.clone() for level in levels]
+        for key in keys:
+            memory.move_to_end(key)
+        features = [torch.stack(level) for level in zip(*(memory[key] for key in keys), strict=True)]
+        while len(memory) > IMAGES_KEPT:
+            memory.popitem(last=False)
+        return features
 
 
-def _equal(first: tuple[torch.Tensor, ...], second: tuple[torch.Tensor, ...]) -> bool:
-    return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+def _of_each_image(encoded: Any, images: int) -> list[torch.Tensor]:
+    """Last hidden state, merged tokens and each DeepStack level, as (images, tokens, width)."""
+    levels = [encoded.last_hidden_state, encoded.pooler_output, *encoded.deepstack_features]
+    return [level.reshape(images, -1, level.shape[-1]) for level in levels]
+
+
+def _digest(tensor: torch.Tensor) -> bytes:
+    values = tensor.detach().contiguous().cpu().view(torch.uint8).numpy()
+    return hashlib.blake2b(values, digest_size=16).digest()
 
 
 def _distinct_rows(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
