@@ -111,11 +111,19 @@ class SftSettings:
         trainer: fields of ``trl.SFTConfig``.
         muon_learning_rate: if given, hidden matrices are trained by Muon at this rate and the rest by AdamW at
             ``trainer.learning_rate`` (:mod:`radvlm_course.training.optimizers`); null leaves the choice to TRL.
+        early_step: the stage also leaves its checkpoint of this step as model ``sft_early``, and GRPO starts there: a
+            tiny model that has learned all it can leaves GRPO nothing to improve. Null, or a step beyond the end: GRPO
+            starts from the stage's last model.
     """
 
     trainer: dict[str, Any]
     freeze_vision: bool = True
     muon_learning_rate: float | None = field(default=None, metadata=limits(0))
+    early_step: int | None = field(default=None, metadata=limits(1))
+
+    def has_early_model(self) -> bool:
+        """Whether training gets as far as ``early_step``."""
+        return self.early_step is not None and self.early_step <= self.trainer.get("max_steps", self.early_step)
 
 
 @dataclass(frozen=True)
@@ -271,6 +279,12 @@ def _override(values: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _check_together(profile: Profile, source: str) -> None:
+    early, save_steps = profile.sft.early_step, profile.sft.trainer.get("save_steps", 500)
+    if early is not None and profile.sft.has_early_model() and early % save_steps:
+        raise ProfileError(
+            f"{source}: sft.early_step is {early}, where no checkpoint is written: expected a multiple of "
+            f"sft.trainer.save_steps ({save_steps})"
+        )
     if profile.model.kind != "tiny" and not profile.model.name_or_path:
         raise ProfileError(f"{source}: model.name_or_path must name a model for model.kind {profile.model.kind!r}")
     if profile.curate.source == "phantom" and (missing := set(SPLITS) - set(profile.curate.patients)):

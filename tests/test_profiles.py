@@ -204,3 +204,16 @@ def test_settings_of_torch_modules_have_the_same_fields_here(laptop: Profile) ->
 
     assert names(VisionPretrainingSettings) == names(vision_pretraining.VisionPretrainingSettings)
     assert set(laptop.model.tiny) <= set(names(TinySettings))
+
+
+def test_an_early_step_without_a_checkpoint_is_refused():
+    with pytest.raises(ProfileError, match=r"sft\.early_step is 300.* multiple of sft\.trainer\.save_steps \(500\)"):
+        load_profile("laptop", {"sft.early_step": 300})
+
+
+@pytest.mark.parametrize(
+    ("changes", "early"),
+    [({}, True), ({"sft.trainer.max_steps": 50}, False), ({"sft.early_step": None}, False)],
+)
+def test_a_training_that_ends_before_the_early_step_has_no_early_model(changes, early):
+    assert load_profile("laptop", changes).sft.has_early_model() is early

@@ -336,8 +336,8 @@ grpo_curves(grpo_folder, "GRPO on reports, reward GLEU")
 
 # %% [markdown]
 # Three more gauges. The **clipped share** counts tokens whose gradient the clip has cut: in the
-# first update after a sampling it is 0 by construction; in later ones (this tier takes two, the
-# paper four) it need not be, and a large share means that the steps are too big. The **cut-off share**
+# first update after a sampling it is 0 by construction, and this tier takes only one; in later ones
+# (the paper takes four) it need not be, and a large share means that the steps are too big. The **cut-off share**
 # counts reports that hit the length limit and were never finished; they are scored as they are,
 # and a growing share means that the limit is too low or the model has stopped ending its reports.
 # The **gradient norm** is the length of the gradient: spikes say that single batches pull much

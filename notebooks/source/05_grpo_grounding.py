@@ -373,8 +373,8 @@ grpo_curves(grpo_folder, "GRPO on abnormality grounding, reward soft-F1")
 
 # %% [markdown]
 # Two more gauges. The **clipped share** counts tokens whose gradient the clip has cut. In the first
-# update after a sampling the ratio is still 1 and the share is 0 by construction; in later ones
-# (this tier takes two updates, the paper four) it need not be, and a large share means that the
+# update after a sampling the ratio is still 1 and the share is 0 by construction, and this tier takes
+# only one; in later ones (the paper takes four) it need not be, and a large share means that the
 # steps are too big. The **gradient norm** is the length of the gradient:
 # spikes say that single batches pull much harder than others.
 
