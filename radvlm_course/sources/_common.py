@@ -9,6 +9,7 @@ import csv
 import gzip
 import hashlib
 import math
+import os
 import re
 import struct
 import zlib
@@ -26,6 +27,7 @@ __all__ = [
     "ReadReport",
     "SourceError",
     "check_split",
+    "checked_size",
     "find_images",
     "find_table",
     "hash_fraction",
@@ -94,7 +96,11 @@ def find_table(root: Path, names: Sequence[str], where_to_get: str) -> Path:
 
 
 def read_rows(
-    path: Path, columns: Sequence[str], where_to_get: str, damaged: Callable[[str], None]
+    path: Path,
+    columns: Sequence[str],
+    where_to_get: str,
+    damaged: Callable[[str], None],
+    optional: Sequence[str] = (),
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """The named columns of a CSV file, plain or gzipped, row by row.
 
@@ -103,6 +109,7 @@ def read_rows(
 
     Args:
         damaged: called with the place of each row that has too few cells; the row is left out.
+        optional: columns that are read if the table has them, and otherwise are not in the rows.
 
     Yields:
         (place, column -> cell without surrounding spaces), place being ``file, line N``.
@@ -120,7 +127,7 @@ def read_rows(
                     f"{path}: expected the column {', '.join(map(repr, missing))}, "
                     f"found {', '.join(map(repr, header)) or 'an empty file'}; {where_to_get}"
                 )
-            at = {column: header.index(column) for column in columns}
+            at = {column: header.index(column) for column in (*columns, *optional) if column in header}
             for row in reader:
                 place = f"{path.name}, line {reader.line_num}"
                 if not any(cell.strip() for cell in row):
@@ -198,6 +205,32 @@ def read_image(
     if len(candidates) > 1:
         report.note("image with several files, one taken", str(path))
     return path, size
+
+
+def checked_size(
+    path: str, known: tuple[int, int] | None, check_images: bool, report: ReadReport
+) -> tuple[int, int] | None:
+    """(width, height) of the original image, or ``None`` if the film cannot be used.
+
+    Args:
+        known: the size that a table gives. Without ``check_images`` it is enough, and the file is not looked for.
+        check_images: decode the file.
+        report: counts films that are missing or cannot be decoded, and those of another size than the table says.
+    """
+    if known is not None and not check_images:
+        return known
+    try:
+        found = image_size(Path(path), decode=check_images)
+    except ImageError as error:
+        missing = not os.path.exists(path)
+        report.skip("image file not found" if missing else "image file that cannot be decoded", str(error))
+        return None
+    if known is None:
+        report.note("image whose size no table gives, taken from the file", path)
+        return found
+    if found != known:
+        report.note("image file of another size than the original", path)
+    return known
 
 
 def unit_box(corners: Sequence[Any], size: tuple[int, int], report: ReadReport, place: str) -> Box | None:
