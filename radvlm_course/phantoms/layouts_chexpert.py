@@ -59,7 +59,7 @@ def write_chexpert_layout(studies: Iterable[Study], root: str | os.PathLike[str]
 def write_chexpert_plus_layout(studies: Iterable[Study], root: str | os.PathLike[str]) -> dict[str, str]:
     """Write the studies of train and validation as CheXpert Plus: its table, PNG images, lines of labels.
 
-    Reports stand under findings, under impression, or half and half, in turn.
+    Patients and studies get the names that they have in the layout of CheXpert. Reports stand under findings, under impression, or half and half, in turn.
 
     Args:
         studies: their images must be PNG files.
@@ -71,7 +71,8 @@ def write_chexpert_plus_layout(studies: Iterable[Study], root: str | os.PathLike
     header = _PLUS_HEADER.split(",")
     names: dict[str, str] = {}
     rows, labels = [], []
-    for number, (study, film) in enumerate(_chexpert_films(study for study in studies if study.split != "test")):
+    kept = ((study, film) for study, film in _chexpert_films(studies) if study.split != "test")
+    for number, (study, film) in enumerate(kept):
         names[study.study_id] = film.record_id
         image = folder / "PNG" / f"{film.stem}.png"
         image.parent.mkdir(parents=True, exist_ok=True)

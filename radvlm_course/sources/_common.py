@@ -213,7 +213,7 @@ def checked_size(
     """(width, height) of the original image, or ``None`` if the film cannot be used.
 
     Args:
-        known: the size that a table gives. Without ``check_images`` it is enough, and the file is not looked for.
+        known: the size that a table gives, if any. Without ``check_images`` it is enough: the file is not looked for.
         check_images: decode the file.
         report: counts films that are missing or cannot be decoded, and those of another size than the table says.
     """
@@ -225,12 +225,9 @@ def checked_size(
         missing = not os.path.exists(path)
         report.skip("image file not found" if missing else "image file that cannot be decoded", str(error))
         return None
-    if known is None:
-        report.note("image whose size no table gives, taken from the file", path)
-        return found
-    if found != known:
+    if known is not None and found != known:
         report.note("image file of another size than the original", path)
-    return known
+    return known or found
 
 
 def unit_box(corners: Sequence[Any], size: tuple[int, int], report: ReadReport, place: str) -> Box | None:

@@ -122,6 +122,7 @@ def read_split_table(root: Path, damaged: Callable[[str, str], None]) -> SplitTa
             )
         if dicom in of_image:
             damaged("second row of an image in the split table", place)
+            continue
         of_image[dicom] = split
     return SplitTable(of_image, of_patient)
 

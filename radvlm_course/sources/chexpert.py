@@ -129,8 +129,7 @@ def _studies(table: Path, split: str, options: _Options, report: ReadReport) -> 
         if options.frontal_only and not film.frontal:
             continue
         path = f"{base / film.stem}{Path(row['Path']).suffix}"
-        known = options.assumed_size
-        size = known or checked_size(path, None, options.check_images, report)
+        size = options.assumed_size or checked_size(path, None, options.check_images, report)
         if size is None:
             continue
         findings = dict(parser.parse([row[column] for column in COLUMNS], place))

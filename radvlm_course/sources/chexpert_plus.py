@@ -113,10 +113,11 @@ def read(
     report = ReadReport() if report is None else report
     table = find_table(folder, TABLES, WHERE)
     text, columns = _text_of(text_from, folder if text_root is None else Path(text_root), sections)
-    labels = _read_labels(folder, labels_from, "train" if split == "train" else "valid", report)
-    folders = [folder / name for name in IMAGE_FOLDERS] if images_root is None else [Path(images_root)]
     split_of = {"train": "train", "valid": valid_as}
-    base = image_base(folders, "valid" if split == valid_as else "train")
+    part = next((name for name, ours in split_of.items() if ours == split), "")
+    labels = _read_labels(folder, labels_from, part, report)
+    folders = [folder / name for name in IMAGE_FOLDERS] if images_root is None else [Path(images_root)]
+    base = image_base(folders, part)
     options = _Options(split_of, frontal_only, base, image_suffix, check_images, assumed_size)
     rows = _rows(table, columns, split, split_of, report)
     return _studies(rows, split, text, labels, options, report)

@@ -176,6 +176,8 @@ class _Reader:
         size = checked_size(path, film.size, self.options.check_images, self.report)
         if size is None:
             return None
+        if film.size is None:
+            self.report.note("image whose size the metadata does not give, taken from the file", film.place)
         record, view = _mimic.record_id(film.study_id, film.dicom_id), _mimic.view_name(film.view_position)
         findings, text = self._findings(key), self._text(key, film)
         self.studies[key] = True
