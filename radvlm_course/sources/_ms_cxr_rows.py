@@ -77,7 +77,8 @@ def _json_boxes(path: Path, content: Mapping[str, list[Any]], counted: ReadRepor
         film = str(image.get("path", ""))
         texts = (film, Path(film).stem, str(category.get("name", "")), str(item.get("label_text") or ""))
         size = [image.get("width"), image.get("height")]
-        yield BoxRow(*texts, _four(item.get("bbox")), _size(size), str(item.get("split", "")), place)
+        box = item.get("bbox") if isinstance(item.get("bbox"), list) else ()
+        yield BoxRow(*texts, _four(box), _size(size), str(item.get("split", "")), place)
 
 
 def _coco(path: Path) -> dict[str, list[Any]]:
