@@ -59,7 +59,8 @@ def write_chexpert_layout(studies: Iterable[Study], root: str | os.PathLike[str]
 def write_chexpert_plus_layout(studies: Iterable[Study], root: str | os.PathLike[str]) -> dict[str, str]:
     """Write the studies of train and validation as CheXpert Plus: its table, PNG images, lines of labels.
 
-    Patients and studies get the names that they have in the layout of CheXpert. Reports stand under findings, under impression, or half and half, in turn.
+    Patients and studies get the names that they have in the layout of CheXpert. Reports stand under findings, under
+    impression, or half and half, in turn.
 
     Args:
         studies: their images must be PNG files.

@@ -6,6 +6,7 @@ are; what an uncertain or a missing label means for an answer is decided in ``in
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ FINDINGS: Mapping[str, str] = {
     )
 }
 COLUMNS = tuple(FINDINGS)
+_CELLS = operator.itemgetter(*COLUMNS)
 _VALUES: Mapping[str, int | None] = {
     **dict.fromkeys(("1", "1.0"), 1),
     **dict.fromkeys(("0", "0.0"), 0),
@@ -55,18 +57,18 @@ class LabelParser:
         self._report = report
         self._known: dict[tuple[str, ...], Mapping[str, int]] = {}
 
-    def parse(self, cells: Sequence[object], place: str) -> Mapping[str, int]:
+    def parse(self, row: Mapping[str, str], place: str) -> Mapping[str, int]:
         """Label -> 1, 0 or -1 of what was mentioned; shared between calls, so copy it before changing it.
 
         Args:
-            cells: one value a column of :data:`COLUMNS`: text, a number or ``None``.
+            row: has the :data:`COLUMNS`, each cell without surrounding spaces.
         """
-        key = tuple(str(cell).strip() for cell in cells)
-        found = self._known.get(key)
+        cells = _CELLS(row)
+        found = self._known.get(cells)
         if found is None:
-            found, good = self._parse(key, place)
+            found, good = self._parse(cells, place)
             if good:
-                self._known[key] = found
+                self._known[cells] = found
         return found
 
     def _parse(self, cells: tuple[str, ...], place: str) -> tuple[Mapping[str, int], bool]:

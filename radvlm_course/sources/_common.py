@@ -118,6 +118,7 @@ def read_rows(
         SourceError: the file is empty, lacks a column, or is not a readable text file.
     """
     opener = gzip.open if path.suffix == ".gz" else open
+    name = path.name
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
@@ -127,15 +128,17 @@ def read_rows(
                     f"{path}: expected the column {', '.join(map(repr, missing))}, "
                     f"found {', '.join(map(repr, header)) or 'an empty file'}; {where_to_get}"
                 )
-            at = {column: header.index(column) for column in (*columns, *optional) if column in header}
+            names = [column for column in (*columns, *optional) if column in header]
+            indices = [header.index(column) for column in names]
+            last = max(indices)
             for row in reader:
-                place = f"{path.name}, line {reader.line_num}"
-                if not any(cell.strip() for cell in row):
-                    continue
-                if len(row) <= max(at.values()):
+                place = f"{name}, line {reader.line_num}"
+                if len(row) > last:
+                    cells = [row[index].strip() for index in indices]
+                    if any(cells) or any(map(str.strip, row)):
+                        yield place, dict(zip(names, cells, strict=True))
+                elif any(map(str.strip, row)):
                     damaged(place)
-                else:
-                    yield place, {column: row[index].strip() for column, index in at.items()}
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(
             f"{path}: expected a readable CSV file, found a damaged one ({error}); {where_to_get}"

@@ -36,8 +36,7 @@ SPLIT_COLUMNS = ("dicom_id", "study_id", "subject_id", "split")
 METADATA_TABLES = ("mimic-cxr-2.0.0-metadata.csv",)
 METADATA_COLUMNS = ("dicom_id", "subject_id", "study_id", "ViewPosition", "Rows", "Columns")
 _SPLITS: Mapping[str, str] = {"train": "train", "validate": "validation", "test": "test"}
-_SUBJECT, _STUDY = re.compile(r"1\d{7}"), re.compile(r"5\d{7}")
-_DICOM = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{8}){4}")
+_IDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{8}){4} 1[0-9]{7} 5[0-9]{7}")
 _PATH = re.compile(r"files/p1\d/p(\d{8})/s(\d{8})/([0-9a-f-]{44})\.\w+")
 _LATERAL = ("LATERAL", "LL", "RL", "LEFT LATERAL", "RIGHT LATERAL", "XTABLE LATERAL")
 
@@ -70,7 +69,7 @@ class SplitTable:
 
 def well_named(dicom_id: str, subject_id: str, study_id: str) -> bool:
     """Whether the three identifiers look as MIMIC-CXR writes them; only then may they become a path."""
-    return bool(_DICOM.fullmatch(dicom_id) and _SUBJECT.fullmatch(subject_id) and _STUDY.fullmatch(study_id))
+    return _IDS.fullmatch(f"{dicom_id} {subject_id} {study_id}") is not None
 
 
 def film_ids(path: str) -> tuple[str, str, str] | None:

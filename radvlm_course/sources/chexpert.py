@@ -132,7 +132,7 @@ def _studies(table: Path, split: str, options: _Options, report: ReadReport) -> 
         size = options.assumed_size or checked_size(path, None, options.check_images, report)
         if size is None:
             continue
-        findings = dict(parser.parse([row[column] for column in COLUMNS], place))
+        findings = dict(parser.parse(row, place))
         view = view_name(film, row.get("AP/PA", ""))
         report.read += 1
         yield Study(path, size, film.patient, film.record_id, NAME, split, view, "", findings)

@@ -223,7 +223,8 @@ def _read_labels(folder: Path, labels_from: str, part: str, report: ReadReport) 
         elif film.stem in labels:
             report.skip("second line of labels of an image", place)
         else:
-            labels[film.stem] = parser.parse([values[column] for column in COLUMNS], place)
+            cells = {column: "" if values[column] is None else str(values[column]) for column in COLUMNS}
+            labels[film.stem] = parser.parse(cells, place)
     return labels
 
 

@@ -129,7 +129,7 @@ def _read_labels(
         if key in labels:
             report.skip("second row of labels of a study", place)
             continue
-        labels[key] = parser.parse([row[column] for column in COLUMNS], place)
+        labels[key] = parser.parse(row, place)
     for place in short if split == "train" else ():
         report.skip("row of labels with too few cells", place)
     return labels

@@ -77,9 +77,7 @@ _MID_LINE = re.compile(r"(?<=[a-z0-9_.;:?!)\]])[ \t]*(?=(?:FINDING|IMPRESSION|CO
 _BARE = re.compile(
     r"(FINDINGS?|IMPRESSIONS?|CONCLUSIONS?)[ \t]{0,8}(?:[;.-]+|(?=\d{1,2}[.)])|$)|(Findings|Impression|Conclusion)$"
 )
-_PAGE_BREAK = re.compile(
-    r"[ \t]*(?:[_=-]{5,}|\(?over\)?|(?:final report )?\(?cont(?:inued)?\.?\)?)[ \t]*", re.IGNORECASE
-)
+_PAGE_BREAK = re.compile(r"[_=-]{5,}|\(?over\)?|(?:final report )?\(?cont(?:inued)?\.?\)?", re.IGNORECASE)
 _FINAL_REPORT = re.compile(r"^[ \t]*FINAL (?:REPORT|ADDENDUM)\b.*$", re.MULTILINE)
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 
@@ -158,15 +156,13 @@ def _cut(report: str) -> tuple[list[Section], list[str]]:
     """Sections, and the issues met on the way."""
     issues: list[str] = []
     text = _final_part(report.replace("\r\n", "\n").replace("\r", "\n"), issues)
-    text, moved = _MID_LINE.subn("\n", text)
-    if moved:
-        issues.append("mid-line")
     kind, heading, lines = PREAMBLE, "", list[str]()
     sections: list[Section] = []
-    for line in text.split("\n"):
-        found = _heading(line)
+    for line in _lines(text, issues):
+        stripped = line.strip()
+        found = _heading(stripped) if stripped else None
         if found is None:
-            lines.append("" if _PAGE_BREAK.fullmatch(line) else line)
+            lines.append("" if _PAGE_BREAK.fullmatch(stripped) else line)
             continue
         name, rest, found_kind = found
         inside = kind in (FINDINGS, IMPRESSION)
@@ -184,9 +180,18 @@ def _cut(report: str) -> tuple[list[Section], list[str]]:
     return [section for section in sections if section.heading or section.text.strip()], issues
 
 
+def _lines(text: str, issues: list[str]) -> Iterator[str]:
+    """The lines of a text, cut before a heading in the middle of one."""
+    for line in text.split("\n"):
+        parts = _MID_LINE.split(line) if ":" in line else [line]
+        if len(parts) > 1:
+            issues.append("mid-line")
+        yield from parts
+
+
 def _final_part(report: str, issues: list[str]) -> str:
     """The text under the last title FINAL REPORT that has words; what stands before it is a preliminary reading."""
-    titles = [match for match in _FINAL_REPORT.finditer(report) if not _PAGE_BREAK.fullmatch(match.group())]
+    titles = [match for match in _FINAL_REPORT.finditer(report) if not _PAGE_BREAK.fullmatch(match.group().strip())]
     starts = [0, *(title.end() for title in titles)]
     ends = [*(title.start() for title in titles), len(report)]
     parts = [report[start:end] for start, end in zip(starts, ends, strict=True)]
@@ -197,16 +202,15 @@ def _final_part(report: str, issues: list[str]) -> str:
 
 
 def _heading(line: str) -> tuple[str, str, str] | None:
-    """(heading, rest of the line, kind) if the line starts with a heading."""
-    stripped = line.strip()
-    colon = _COLON.search(stripped, 0, _LONGEST_HEADING + 1)
-    if colon is not None:
-        name = stripped[: colon.start()].strip()
-        if kind := _kind(name):
-            return name, stripped[colon.end() :], kind
-    bare = _BARE.match(stripped)
+    """(heading, rest of the line, kind) if the line, which has no spaces around it, starts with a heading."""
+    if ":" in line:
+        colon = _COLON.search(line, 0, _LONGEST_HEADING + 1)
+        name = line[: colon.start()].strip() if colon else ""
+        if colon and (kind := _kind(name)):
+            return name, line[colon.end() :], kind
+    bare = _BARE.match(line)
     name = bare.group(1) or bare.group(2) if bare else ""
-    return (name, stripped[bare.end() :], _NAMES[name.lower()]) if bare else None
+    return (name, line[bare.end() :], _NAMES[name.lower()]) if bare else None
 
 
 def _kind(name: str) -> str:
