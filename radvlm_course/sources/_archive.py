@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from radvlm_course.sources._report import SourceError
@@ -13,31 +12,29 @@ __all__ = ["FolderOrZip"]
 
 
 class FolderOrZip:
-    """Reads files by name from ``root/top/``, or from a zip archive in ``root`` that holds ``top/``.
+    """Reads files by name from a zip archive in ``root`` that holds ``top/``, or from ``root/top/``.
 
     Hundreds of thousands of small files need not be unpacked: a zip archive is opened once and read in place.
+    It is looked for first, since to look for one file among as many folders may take minutes.
 
     Args:
         root: the folder that holds ``top/`` or the archive.
         top: the first folder of every name, such as ``scene_graph``.
-        archives: names of the archive, looked for if there is no folder ``top`` with a file that fits ``sample``.
-        sample: a glob pattern below ``top`` that some file must fit.
+        archive: name of the archive.
+        sample: a glob pattern below ``root/top`` that some file must fit if there is no archive.
 
     Raises:
         SourceError: there is neither, or the archive is damaged; says where to get it.
     """
 
-    def __init__(self, root: Path, top: str, archives: Sequence[str], sample: str, where_to_get: str) -> None:
+    def __init__(self, root: Path, top: str, archive: str, sample: str, where_to_get: str) -> None:
         self._root, self._zip, self._prefix = root, None, ""
-        if (root / top).is_dir() and next((root / top).glob(sample), None) is not None:
-            return
-        path = next((root / name for name in archives if (root / name).is_file()), None)
-        if path is None:
+        if (root / archive).is_file():
+            self._zip, self._prefix = _open_zip(root / archive, top, where_to_get)
+        elif not (root / top).is_dir() or next((root / top).glob(sample), None) is None:
             raise SourceError(
-                f"expected files {root / top}/{sample} or the archive {' or '.join(archives)} in {root}, "
-                f"found neither; {where_to_get}"
+                f"expected the archive {archive} or files {top}/{sample} in {root}, found neither; {where_to_get}"
             )
-        self._zip, self._prefix = _open_zip(path, top, where_to_get)
 
     def read(self, name: str) -> bytes | None:
         """The content of ``name`` (which starts with ``top/``); ``None`` if there is no such file.

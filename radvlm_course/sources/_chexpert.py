@@ -12,9 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from radvlm_course.sources._report import ReadReport
+from radvlm_course.sources._report import ReadReport, SourceError
 
-__all__ = ["COLUMNS", "FINDINGS", "FilmPath", "LabelParser", "image_base", "parse_path", "view_name"]
+__all__ = [
+    "COLUMNS",
+    "FINDINGS",
+    "FilmPath",
+    "LabelParser",
+    "assumed_or_none",
+    "image_base",
+    "parse_path",
+    "view_name",
+]
 
 # The labeller's names -> the course's names. No Finding is a label like the others here.
 FINDINGS: Mapping[str, str] = {
@@ -123,6 +132,21 @@ def parse_path(path: str) -> FilmPath | None:
 def image_base(candidates: Sequence[Path], part: str) -> Path:
     """The first folder that holds ``part``; the first of all if none does."""
     return next((folder for folder in candidates if (folder / part).is_dir()), candidates[0])
+
+
+def assumed_or_none(assumed_size: Sequence[int] | None, check_images: bool) -> tuple[int, int] | None:
+    """The size that every film is to get, if any.
+
+    Raises:
+        SourceError: it is no size, or the images are to be checked, which gives their sizes.
+    """
+    if assumed_size is None:
+        return None
+    if check_images:
+        raise SourceError("assumed_size: expected check_images=False with it, found check_images=True")
+    if len(assumed_size) != 2 or min(assumed_size) < 1:
+        raise SourceError(f"assumed_size: expected (width, height) in pixels, found {assumed_size!r}")
+    return assumed_size[0], assumed_size[1]
 
 
 def view_name(film: FilmPath, ap_pa: str) -> str:

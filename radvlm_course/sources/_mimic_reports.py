@@ -20,27 +20,27 @@ SECTIONED_COLUMNS = ("study", "findings", "impression", "last_paragraph")
 WHERE_FILES = "download mimic-cxr-reports.zip from https://physionet.org/content/mimic-cxr/ (credentialed access)"
 WHERE_SECTIONED = "make it with create_section_files.py of https://github.com/MIT-LCP/mimic-cxr"
 
-
 # (subject_id, study_id) -> (text or empty, remarks); a remark is a reason for ``ReadReport.note``.
 TextReader = Callable[[str, str], tuple[str, tuple[str, ...]]]
 
 
-def open_texts(text_from: TextFrom, root: Path, report: ReadReport) -> TextReader:
+def open_texts(text_from: TextFrom, root: Path, counted: ReadReport) -> TextReader:
     """The reader of one kind of text.
 
     Args:
         text_from: ``files`` cuts the delivered text files into sections, ``sectioned`` reads them from
             ``mimic_cxr_sectioned.csv``, ``filtered`` takes rewritten files as they are, ``none`` gives no text.
         root: the folder that holds ``files/``, the table or ``filtered_reports/``; or the last two themselves.
+        counted: counts rows of a table that cannot be used.
 
     Raises:
         SourceError: nothing of that kind is there.
     """
     if text_from == "files":
-        archive = FolderOrZip(root, "files", ("mimic-cxr-reports.zip",), "p1?/p1*/s5*.txt", WHERE_FILES)
+        archive = FolderOrZip(root, "files", "mimic-cxr-reports.zip", "p1?/p1*/s5*.txt", WHERE_FILES)
         return lambda subject, study: _from_file(archive, subject, study)
     if text_from == "sectioned":
-        table = _sectioned(root, report)
+        table = _sectioned(root, counted)
         return lambda subject, study: table.get(study, ("", ("study without a row of sections",)))
     if text_from == "filtered":
         folder = filtered_folder(root)
@@ -62,18 +62,18 @@ def _from_file(archive: FolderOrZip, subject: str, study: str) -> tuple[str, tup
     return found.text, (*remarks, *(ISSUES[issue] for issue in found.issues))
 
 
-def _sectioned(root: Path, report: ReadReport) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _sectioned(root: Path, counted: ReadReport) -> dict[str, tuple[str, tuple[str, ...]]]:
     """study_id -> the first of findings, impression and last paragraph that is not empty."""
     path = root if root.is_file() else find_table(root, SECTIONED_TABLES, WHERE_SECTIONED)
     texts: dict[str, tuple[str, tuple[str, ...]]] = {}
     short = "row of sections with too few cells"
-    for place, row in read_rows(path, SECTIONED_COLUMNS, WHERE_SECTIONED, lambda place: report.skip(short, place)):
+    for place, row in read_rows(path, SECTIONED_COLUMNS, WHERE_SECTIONED, lambda place: counted.skip(short, place)):
         study = row["study"].removeprefix("s")
         if not study.isdigit():
-            report.skip("row of sections without a study", place)
+            counted.skip("row of sections without a study", place)
             continue
         if study in texts:
-            report.skip("second row of sections of a study", place)
+            counted.skip("second row of sections of a study", place)
             continue
         text = " ".join((row["findings"] or row["impression"] or row["last_paragraph"]).split())
         texts[study] = (text, () if text else (ISSUES["no text"],))

@@ -134,7 +134,7 @@ def read(
     folder, report = Path(root), ReadReport() if report is None else report
     options = _Options(folder if mimic_root is None else Path(mimic_root), image_suffix, check_images)
     _check_patients(folder)
-    graphs = FolderOrZip(folder / SILVER, "scene_graph", ("scene_graph.zip",), "*_SceneGraph.json", WHERE)
+    graphs = FolderOrZip(folder / SILVER, "scene_graph", "scene_graph.zip", "*_SceneGraph.json", WHERE)
     avoided = _avoided(folder) if avoid_gold and split != "test" else frozenset()
     rows = {row.dicom_id: row for row in _rows(folder, split, avoided, report)}
     if mimic_split != "any":

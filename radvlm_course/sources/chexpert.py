@@ -24,12 +24,12 @@ for support devices; see ``LabelSemantics.no_finding_as``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from radvlm_course.records import Study
-from radvlm_course.sources._chexpert import COLUMNS, LabelParser, image_base, parse_path, view_name
+from radvlm_course.sources._chexpert import COLUMNS, LabelParser, assumed_or_none, image_base, parse_path, view_name
 from radvlm_course.sources._common import SPLITS, check_split, checked_size, find_table, read_rows
 from radvlm_course.sources._report import ReadReport, SourceError
 
@@ -60,7 +60,7 @@ def read(
     report: ReadReport | None = None,
     frontal_only: bool = False,
     check_images: bool = True,
-    assumed_size: tuple[int, int] | None = None,
+    assumed_size: Sequence[int] | None = None,
 ) -> Iterator[Study]:
     """The films of a split, in the order of its table.
 
@@ -80,12 +80,11 @@ def read(
         SourceError: the table or a column is missing, or a patient stands in two tables.
     """
     check_split(split)
-    if assumed_size is not None and check_images:
-        raise SourceError("assumed_size: expected check_images=False with it, found check_images=True")
+    assumed = assumed_or_none(assumed_size, check_images)
     folder = Path(root)
     table = _find(folder, split)
     _check_patients(folder)
-    options = _Options(frontal_only, check_images, assumed_size)
+    options = _Options(frontal_only, check_images, assumed)
     return _studies(table, split, options, ReadReport() if report is None else report)
 
 

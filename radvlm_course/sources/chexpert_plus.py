@@ -37,7 +37,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from radvlm_course.records import Study
-from radvlm_course.sources._chexpert import COLUMNS, FilmPath, LabelParser, image_base, parse_path, view_name
+from radvlm_course.sources._chexpert import (
+    COLUMNS,
+    FilmPath,
+    LabelParser,
+    assumed_or_none,
+    image_base,
+    parse_path,
+    view_name,
+)
 from radvlm_course.sources._common import check_split, checked_size, find_table, read_rows
 from radvlm_course.sources._filtered_reports import filtered_folder, filtered_text
 from radvlm_course.sources._report import ReadReport, SourceError
@@ -49,7 +57,6 @@ WHERE = "register at https://aimi.stanford.edu/datasets/chexpert-plus and downlo
 TABLES = ("df_chexpert_plus_240401.csv",)
 SECTIONS = ("findings", "impression", "end_of_impression")
 IMAGE_FOLDERS = ("PNG", "PNG/PNG", "PNGs", "")
-NO_LABELS = "film without a line of labels"
 
 Row = Mapping[str, str]
 Text = tuple[str, tuple[str, ...]]  # the report, and remarks on it
@@ -79,7 +86,7 @@ def read(
     images_root: str | os.PathLike[str] | None = None,
     image_suffix: str = ".png",
     check_images: bool = True,
-    assumed_size: tuple[int, int] | None = None,
+    assumed_size: Sequence[int] | None = None,
 ) -> Iterator[Study]:
     """The films of a split, in the order of the table.
 
@@ -105,8 +112,7 @@ def read(
         SourceError: a table, a column, labels or rewritten reports are missing, or a patient is in two splits.
     """
     check_split(split)
-    if assumed_size is not None and check_images:
-        raise SourceError("assumed_size: expected check_images=False with it, found check_images=True")
+    assumed = assumed_or_none(assumed_size, check_images)
     if valid_as not in ("validation", "test"):
         raise SourceError(f"valid_as: expected validation or test, found {valid_as!r}")
     folder = Path(root)
@@ -118,7 +124,7 @@ def read(
     labels = _read_labels(folder, labels_from, part, report)
     folders = [folder / name for name in IMAGE_FOLDERS] if images_root is None else [Path(images_root)]
     base = image_base(folders, part)
-    options = _Options(split_of, frontal_only, base, image_suffix, check_images, assumed_size)
+    options = _Options(split_of, frontal_only, base, image_suffix, check_images, assumed)
     rows = _rows(table, columns, split, split_of, report)
     return _studies(rows, split, text, labels, options, report)
 
@@ -193,7 +199,7 @@ def _studies(
         for remark in remarks:
             report.note(remark, place)
         if labels is not None and film.stem not in labels:
-            report.note(NO_LABELS, place)
+            report.note("film without a line of labels", place)
         findings = dict((labels or {}).get(film.stem, {}))
         view = view_name(film, row.get("ap_pa", ""))
         report.read += 1

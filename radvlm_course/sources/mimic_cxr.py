@@ -108,7 +108,7 @@ def read(
     find_table(folder, _mimic.METADATA_TABLES, _mimic.WHERE)
     splits = _mimic.read_split_table(folder, counted.skip)
     labels = _read_labels(folder, labeller, splits, split, report)
-    texts = open_texts(text_from, folder if text_root is None else Path(text_root), report)
+    texts = open_texts(text_from, folder if text_root is None else Path(text_root), counted)
     options = _Options(frontal_only, image_suffix, check_images)
     return _studies(_Reader(folder, split, _Tables(splits, labels, texts), options, report), counted)
 

@@ -265,7 +265,7 @@ def test_a_damaged_member_of_the_archive_is_counted(layout: Path, read_all: Call
 def test_missing_scene_graphs_tables_and_metadata_are_named(layout: Path) -> None:
     shutil.rmtree(layout / "silver_dataset" / "scene_graph")
     with pytest.raises(
-        SourceError, match=r"scene_graph/\*_SceneGraph\.json or the archive scene_graph\.zip.*physionet"
+        SourceError, match=r"archive scene_graph\.zip or files scene_graph/\*_SceneGraph\.json.*physionet"
     ):
         read(layout, "train")
     (layout / "silver_dataset" / "splits" / "valid.csv").unlink()

@@ -104,6 +104,8 @@ def test_an_assumed_size_needs_no_image(layout: Path, read_all: Callable[..., An
     assumed = read_all("chexpert", layout, check_images=False, assumed_size=(96, 64))
     assert assumed.found == checked.found
     assert read_all("chexpert", layout, check_images=False).skipped == {"image file not found": 4}
+    with pytest.raises(SourceError, match=r"assumed_size: expected \(width, height\) in pixels, found \[0, 9\]"):
+        read(layout, "train", check_images=False, assumed_size=[0, 9])
     with pytest.raises(SourceError, match="assumed_size: expected check_images=False"):
         read(layout, "train", assumed_size=(96, 64))
 

@@ -124,6 +124,8 @@ def test_frontal_films_and_assumed_sizes_are_as_asked(layout: Path) -> None:
     shutil.rmtree(layout / "PNG")
     studies = list(read(layout, "train", check_images=False, assumed_size=(10, 20)))
     assert {study.image_size for study in studies} == {(10, 20)} and len(studies) == 4
+    with pytest.raises(SourceError, match=r"assumed_size: expected \(width, height\) in pixels, found \[0, 9\]"):
+        read(layout, "train", check_images=False, assumed_size=[0, 9])
     with pytest.raises(SourceError, match="assumed_size: expected check_images=False"):
         read(layout, "train", assumed_size=(10, 20))
 
