@@ -22,6 +22,11 @@ READERS = {
     "phantom": "radvlm_course.sources.phantom",
     "nih_chestxray14": "radvlm_course.sources.nih_chestxray14",
     "chestx_det": "radvlm_course.sources.chestx_det",
+    "mimic_cxr": "radvlm_course.sources.mimic_cxr",
+    "chexpert": "radvlm_course.sources.chexpert",
+    "chexpert_plus": "radvlm_course.sources.chexpert_plus",
+    "chest_imagenome": "radvlm_course.sources.chest_imagenome",
+    "ms_cxr": "radvlm_course.sources.ms_cxr",
 }
 _TABLE_SUFFIXES = (".csv", ".gz", ".json", ".jsonl", ".txt", ".yaml")
 

@@ -9,6 +9,7 @@ import csv
 import gzip
 import hashlib
 import math
+import os
 import re
 import struct
 import zlib
@@ -26,6 +27,7 @@ __all__ = [
     "ReadReport",
     "SourceError",
     "check_split",
+    "checked_size",
     "find_images",
     "find_table",
     "hash_fraction",
@@ -94,7 +96,11 @@ def find_table(root: Path, names: Sequence[str], where_to_get: str) -> Path:
 
 
 def read_rows(
-    path: Path, columns: Sequence[str], where_to_get: str, damaged: Callable[[str], None]
+    path: Path,
+    columns: Sequence[str],
+    where_to_get: str,
+    damaged: Callable[[str], None],
+    optional: Sequence[str] = (),
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """The named columns of a CSV file, plain or gzipped, row by row.
 
@@ -103,6 +109,7 @@ def read_rows(
 
     Args:
         damaged: called with the place of each row that has too few cells; the row is left out.
+        optional: columns that are read if the table has them, and otherwise are not in the rows.
 
     Yields:
         (place, column -> cell without surrounding spaces), place being ``file, line N``.
@@ -111,6 +118,7 @@ def read_rows(
         SourceError: the file is empty, lacks a column, or is not a readable text file.
     """
     opener = gzip.open if path.suffix == ".gz" else open
+    name = path.name
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
@@ -120,15 +128,17 @@ def read_rows(
                     f"{path}: expected the column {', '.join(map(repr, missing))}, "
                     f"found {', '.join(map(repr, header)) or 'an empty file'}; {where_to_get}"
                 )
-            at = {column: header.index(column) for column in columns}
+            names = [column for column in (*columns, *optional) if column in header]
+            indices = [header.index(column) for column in names]
+            last = max(indices)
             for row in reader:
-                place = f"{path.name}, line {reader.line_num}"
-                if not any(cell.strip() for cell in row):
-                    continue
-                if len(row) <= max(at.values()):
+                place = f"{name}, line {reader.line_num}"
+                if len(row) > last:
+                    cells = [row[index].strip() for index in indices]
+                    if any(cells) or any(map(str.strip, row)):
+                        yield place, dict(zip(names, cells, strict=True))
+                elif any(map(str.strip, row)):
                     damaged(place)
-                else:
-                    yield place, {column: row[index].strip() for column, index in at.items()}
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(
             f"{path}: expected a readable CSV file, found a damaged one ({error}); {where_to_get}"
@@ -198,6 +208,29 @@ def read_image(
     if len(candidates) > 1:
         report.note("image with several files, one taken", str(path))
     return path, size
+
+
+def checked_size(
+    path: str, known: tuple[int, int] | None, check_images: bool, report: ReadReport
+) -> tuple[int, int] | None:
+    """(width, height) of the original image, or ``None`` if the film cannot be used.
+
+    Args:
+        known: the size that a table gives, if any. Without ``check_images`` it is enough: the file is not looked for.
+        check_images: decode the file.
+        report: counts films that are missing or cannot be decoded, and those of another size than the table says.
+    """
+    if known is not None and not check_images:
+        return known
+    try:
+        found = image_size(Path(path), decode=check_images)
+    except ImageError as error:
+        missing = not os.path.exists(path)
+        report.skip("image file not found" if missing else "image file that cannot be decoded", str(error))
+        return None
+    if known is not None and found != known:
+        report.note("image file of another size than the original", path)
+    return known or found
 
 
 def unit_box(corners: Sequence[Any], size: tuple[int, int], report: ReadReport, place: str) -> Box | None:
