@@ -22,6 +22,11 @@ READERS = {
     "phantom": "radvlm_course.sources.phantom",
     "nih_chestxray14": "radvlm_course.sources.nih_chestxray14",
     "chestx_det": "radvlm_course.sources.chestx_det",
+    "vindr_cxr": "radvlm_course.sources.vindr_cxr",
+    "padchest_gr": "radvlm_course.sources.padchest_gr",
+    "rsna_pneumonia": "radvlm_course.sources.rsna_pneumonia",
+    "open_i": "radvlm_course.sources.open_i",
+    "tbx11k": "radvlm_course.sources.tbx11k",
 }
 _TABLE_SUFFIXES = (".csv", ".gz", ".json", ".jsonl", ".txt", ".yaml")
 
