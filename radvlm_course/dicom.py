@@ -146,6 +146,9 @@ def _single_grey_frame(dataset: Dataset, remarks: list[str]) -> np.ndarray:
 def _rendered(stored: np.ndarray, dataset: Dataset, remarks: list[str]) -> np.ndarray:
     from pydicom.pixels import apply_modality_lut
 
+    if dataset.get("ModalityLUTSequence"):
+        stored = stored.astype(np.int64)  # pydicom counts table positions in the type of the pixels
+        _widen(dataset.ModalityLUTSequence[0])
     values = apply_modality_lut(stored, dataset)
     padding = _padding(stored, dataset)
     shown, low, high = _windowed(values, padding, dataset, remarks)
@@ -154,6 +157,12 @@ def _rendered(stored: np.ndarray, dataset: Dataset, remarks: list[str]) -> np.nd
     grey = np.clip((shown - low) * (255 / (high - low)), 0, 255)
     grey[padding] = 0
     return (grey + 0.5).astype(np.uint8)
+
+
+def _widen(table: Dataset) -> None:
+    """Have a lookup table read as 16 bits: pydicom knows not every depth, and 8-bit tables of over 256 would wrap."""
+    entries, first, _ = table.LUTDescriptor
+    table.LUTDescriptor = [entries, first, 16]
 
 
 def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
@@ -208,8 +217,7 @@ def _own_window(values: np.ndarray, dataset: Dataset, index: int) -> Shown:
 
     if dataset.get("VOILUTSequence"):
         entries, first, _ = dataset.VOILUTSequence[index].LUTDescriptor
-        # pydicom counts table positions in the type of the entries, so that 8-bit tables of over 256 would wrap.
-        dataset.VOILUTSequence[index].LUTDescriptor[2] = 16
+        _widen(dataset.VOILUTSequence[index])
         table = apply_voi(np.arange(first, first + (entries or 2**16)), dataset, index)
         return apply_voi(values, dataset, index).astype(np.float64), float(table.min()), float(table.max())
     if "WindowCenter" in dataset:

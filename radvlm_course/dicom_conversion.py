@@ -18,13 +18,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -271,7 +272,7 @@ def run_each(
     waiting = deque(items)
     while waiting:
         running: dict[Future[Result], Item] = {}
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, suppress(BrokenProcessPool):
+        with _pool(workers) as pool, suppress(BrokenProcessPool):
             while running or waiting:
                 while waiting and len(running) < 4 * workers:
                     running[pool.submit(function, waiting[0])] = waiting[0]
@@ -284,8 +285,24 @@ def run_each(
 
 
 def _run_alone(function: Callable[[Item], Result], item: Item) -> Result | str:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with _pool(1) as pool:
         try:
             return pool.submit(function, item).result()
         except BrokenProcessPool:
             return "its decoder crashed, or ran out of memory"
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_the_parent)
+
+
+def _end_with_the_parent() -> None:
+    """Have a worker end when the process that started it is killed, which would otherwise leave it waiting for ever."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
