@@ -27,6 +27,11 @@ READERS = {
     "chexpert_plus": "radvlm_course.sources.chexpert_plus",
     "chest_imagenome": "radvlm_course.sources.chest_imagenome",
     "ms_cxr": "radvlm_course.sources.ms_cxr",
+    "vindr_cxr": "radvlm_course.sources.vindr_cxr",
+    "padchest_gr": "radvlm_course.sources.padchest_gr",
+    "rsna_pneumonia": "radvlm_course.sources.rsna_pneumonia",
+    "open_i": "radvlm_course.sources.open_i",
+    "tbx11k": "radvlm_course.sources.tbx11k",
 }
 _TABLE_SUFFIXES = (".csv", ".gz", ".json", ".jsonl", ".txt", ".yaml")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import json
 import math
 import os
 import re
@@ -22,6 +23,7 @@ from radvlm_course.sources._report import ReadReport, SourceError
 
 __all__ = [
     "FRACTIONS",
+    "OTHER_ABNORMALITY",
     "SPLITS",
     "ImageError",
     "ReadReport",
@@ -34,6 +36,7 @@ __all__ = [
     "image_size",
     "nih_patient",
     "read_image",
+    "read_json",
     "read_rows",
     "split_of_patient",
     "unit_box",
@@ -42,6 +45,9 @@ __all__ = [
 SPLITS = ("train", "validation", "test")
 FRACTIONS: Mapping[str, float] = {"train": 0.7, "validation": 0.1, "test": 0.2}
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+# The finding of a film that is abnormal in a way that its dataset does not name; without it the film would be taught
+# as a normal one.
+OTHER_ABNORMALITY = "other abnormality"
 
 
 class ImageError(ValueError):
@@ -101,6 +107,7 @@ def read_rows(
     where_to_get: str,
     damaged: Callable[[str], None],
     optional: Sequence[str] = (),
+    spellings: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """The named columns of a CSV file, plain or gzipped, row by row.
 
@@ -109,7 +116,8 @@ def read_rows(
 
     Args:
         damaged: called with the place of each row that has too few cells; the row is left out.
-        optional: columns that are read if the table has them, and otherwise are not in the rows.
+        optional: columns that need not be there; their cells are then empty.
+        spellings: another spelling of a column -> the name used here.
 
     Yields:
         (place, column -> cell without surrounding spaces), place being ``file, line N``.
@@ -122,13 +130,14 @@ def read_rows(
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
-            header = [cell.strip() for cell in next(reader, [])]
+            header = [(spellings or {}).get(cell.strip(), cell.strip()) for cell in next(reader, [])]
             if missing := [column for column in columns if column not in header]:
                 raise SourceError(
                     f"{path}: expected the column {', '.join(map(repr, missing))}, "
                     f"found {', '.join(map(repr, header)) or 'an empty file'}; {where_to_get}"
                 )
             names = [column for column in (*columns, *optional) if column in header]
+            absent = dict.fromkeys(set(optional) - set(names), "")
             indices = [header.index(column) for column in names]
             last = max(indices)
             for row in reader:
@@ -136,7 +145,7 @@ def read_rows(
                 if len(row) > last:
                     cells = [row[index].strip() for index in indices]
                     if any(cells) or any(map(str.strip, row)):
-                        yield place, dict(zip(names, cells, strict=True))
+                        yield place, absent | dict(zip(names, cells, strict=True))
                 elif any(map(str.strip, row)):
                     damaged(place)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
@@ -145,12 +154,26 @@ def read_rows(
         ) from error
 
 
-def find_images(folders: Iterable[Path]) -> dict[str, list[Path]]:
+def read_json(path: Path, where_to_get: str) -> Any:
+    """The content of a JSON file, plain or gzipped.
+
+    Raises:
+        SourceError: the file is not JSON.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            return json.load(file)
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
+        raise SourceError(f"{path}: expected a JSON file, found a damaged one ({error}); {where_to_get}") from error
+
+
+def find_images(folders: Iterable[Path], suffixes: Sequence[str] = IMAGE_SUFFIXES) -> dict[str, list[Path]]:
     """The image files directly in the given folders, by name without extension."""
     images: dict[str, list[Path]] = {}
     for folder in folders:
         for path in sorted(folder.iterdir()):
-            if path.suffix.lower() in IMAGE_SUFFIXES:
+            if path.suffix.lower() in suffixes:
                 images.setdefault(path.stem, []).append(path)
     return images
 
@@ -242,7 +265,7 @@ def unit_box(corners: Sequence[Any], size: tuple[int, int], report: ReadReport, 
     """
     try:
         x1, y1, x2, y2 = (float(value) for value in corners)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         report.skip("box that is not four numbers", place)
         return None
     if not all(math.isfinite(value) for value in (x1, y1, x2, y2)):
