@@ -133,7 +133,7 @@ def test_a_full_disk_is_an_error_and_the_former_files_stay_whole(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("radvlm_course.instructions.mixture._write_line", full)
+    monkeypatch.setattr("radvlm_course.instructions._parts.json_line", full)
     with pytest.raises(OSError, match="No space left"):
         build(corpus, tmp_path / "out", seed=1)
     assert (tmp_path / "out" / "train.jsonl").read_bytes() == before
@@ -146,7 +146,7 @@ def test_files_of_an_earlier_build_with_more_splits_do_not_survive(
     build(corpus, tmp_path / "out")
     splits = load_mixture("laptop").splits
     build(corpus, tmp_path / "out", splits={"train": splits["train"]}, parquet=False)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["card.json", "train.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "card.json", "train.jsonl"]
 
 
 def change_first_test_study(corpus: dict[str, list[Study]], **changes: Any) -> None:
