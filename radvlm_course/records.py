@@ -49,6 +49,7 @@ TASKS = (
 BOX_TASKS = ("anatomical_grounding", "abnormality_grounding", "abnormality_detection", "phrase_grounding")
 
 PRESENT, ABSENT, UNCERTAIN = 1, 0, -1
+_EMPTY = {list: "[]", dict: "{}"}
 _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
@@ -285,7 +286,7 @@ def jsonl_to_parquet(
     source: str | os.PathLike[str], target: str | os.PathLike[str], kind: type[Record], conversations: bool = False
 ) -> int:
     """What :func:`write_parquet` writes, from a JSONL file of our own, whose records are not checked again."""
-    with open(source, "rb") as file:
+    with open(source, encoding="utf-8", newline="\n") as file:
         return _write_rows(map(json.loads, file), Path(target), _schema(kind, conversations), 10_000)
 
 
@@ -347,7 +348,7 @@ def _flat(values: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
         raise RecordError(f"{values['id']}: a conversation with follow-up rounds: write with conversations=True")
     for name in _JSON_COLUMNS:
         if name in values:
-            values[name] = _ENCODE(values[name])
+            values[name] = _ENCODE(values[name]) if values[name] else _EMPTY[type(values[name])]
     if "labels" in values:
         values["labels"] = [str(label) for label in values["labels"]]
     return values

@@ -45,7 +45,7 @@ def _pairs(card: Card) -> str:
         rows = []
         for entry in entries:
             left_out, paper = sum(entry["left_out"].values()), entry["paper"] or ""
-            what = (entry["task"].replace("_", " "), entry["source"] or card.name)
+            what = (entry["task"].replace("_", " "), entry["source"] or ", ".join(card.datasets))
             rows.append((*what, entry["repeat"], entry["built"], left_out, entry["thinned"], entry["kept"], paper))
         header = ("task", "dataset", "repeat", "built", "left out", "thinned", "kept", "paper")
         blocks.append(_table(header, rows, 6))

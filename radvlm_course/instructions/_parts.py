@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from radvlm_course.instructions._files import LeakError, sha256
-from radvlm_course.instructions.build_report import BuildReport
+from radvlm_course.instructions.build_report import PROBLEMS, BuildReport
 from radvlm_course.instructions.builder import BuildError, BuildOptions, pairs_of_study
 from radvlm_course.instructions.labels import LabelSemantics
 from radvlm_course.instructions.mixture_settings import Entry, MixtureError
@@ -32,6 +32,7 @@ from radvlm_course.sources.catalogue import dataset
 __all__ = ["Job", "Part", "Reading", "build_part", "digest"]
 
 _TICK = 256  # films between two signs of life
+_UNREADABLE = PROBLEMS["unreadable"]
 _NOT_LISTED = {"phrase_grounding": ("(phrase)",)}  # the labels of phrases are sentences of reports: counted, not shown
 
 
@@ -61,7 +62,7 @@ class Job:
     Attributes:
         studies: called with the dataset's split and the reader's options.
         lines, names: files to write: pairs as JSON lines; study and image of each film.
-        conversations: number of an entry -> its folder of written conversations.
+        conversations: the dataset's folder of written conversations, if any.
     """
 
     reading: Reading
@@ -72,7 +73,7 @@ class Job:
     templates: str
     semantics: LabelSemantics
     image_check: str
-    conversations: Mapping[int, str]
+    conversations: str | None
 
 
 @dataclass
@@ -86,6 +87,7 @@ class Part:
         entries, films, labels: of each pair the number of its entry, of its film, of its labels in ``label_sets``
             (uint32).
         starts: where each pair's line begins in ``lines``, and where the last one ends.
+        sources: the datasets that the studies named.
         report: pairs that could not be built.
         read: what the reader left out, if it says.
     """
@@ -102,6 +104,7 @@ class Part:
     labels: np.ndarray
     starts: np.ndarray
     label_sets: list[tuple[str, ...]]
+    sources: list[str]
     report: BuildReport
     read: dict[str, Any] | None = None
 
@@ -121,7 +124,7 @@ def digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def build_part(job: Job, tick: Callable[[int], None]) -> Part:
+def build_part(job: Job, tick: Callable[[int], object]) -> Part:
     """Read the studies of a job and write every pair that they give.
 
     Args:
@@ -131,14 +134,23 @@ def build_part(job: Job, tick: Callable[[int], None]) -> Part:
         LeakError: a study says that it belongs to another split.
         MixtureError: an entry cannot be built at all.
     """
-    entries = [(number, entry, _build_options(job, number, entry)) for number, entry in job.reading.entries]
+    entries = [(number, entry, _build_options(job, entry)) for number, entry in job.reading.entries]
     columns = {name: array("Q") for name in ("patients", "images", "contents", "ranks", "starts")}
     small = {name: array("I") for name in ("entries", "films", "labels")}
-    report, codes = BuildReport(), dict[tuple[str, ...], int]()
+    report, codes, sources = BuildReport(), dict[tuple[str, ...], int](), set[str]()
     columns["starts"].append(0)
     with job.lines.open("wb") as lines, job.names.open("w", encoding="utf-8", newline="\n") as names:
-        for film, study in enumerate(_read(job, tick)):
-            _add_film(study, job.image_check, columns, names.write)
+        film = -1
+        for study in _read(job, tick):
+            try:
+                content = _content(study, job.image_check)
+            except OSError as error:
+                for _, entry in job.reading.entries:
+                    report.skip(entry.task, _UNREADABLE, f"{study.study_id} ({error})")
+                continue
+            film += 1
+            sources.add(study.source)
+            _add_film(study, content, columns, names.write)
             if job.reading.read != job.reading.split:
                 study = dataclasses.replace(study, split=job.reading.split)
             for number, entry, options in entries:
@@ -157,20 +169,29 @@ def build_part(job: Job, tick: Callable[[int], None]) -> Part:
     arrays |= {name: np.array(column, dtype=np.uint32) for name, column in small.items()}
     read = getattr(job.studies, "reports", {}).get(job.reading.read)
     told = None if read is None else read.to_dict()
-    return Part(job.reading, job.lines, job.names, **arrays, label_sets=list(codes), report=report, read=told)
+    return Part(
+        job.reading,
+        job.lines,
+        job.names,
+        **arrays,
+        label_sets=list(codes),
+        sources=sorted(sources),
+        report=report,
+        read=told,
+    )
 
 
-def _build_options(job: Job, number: int, entry: Entry) -> BuildOptions:
-    folder = job.conversations.get(number)
+def _build_options(job: Job, entry: Entry) -> BuildOptions:
+    talks = job.conversations is not None and entry.task in ("conversation", "grounded_conversation")
     return BuildOptions(
         job.templates,
         dataclasses.replace(job.semantics, **entry.semantics),
         "one" if entry.targets == "one" else "all",
-        None if folder is None else ConversationFolder(folder),
+        ConversationFolder.find(job.conversations or "", job.reading.read, entry.task) if talks else None,
     )
 
 
-def _read(job: Job, tick: Callable[[int], None]) -> Iterator[Study]:
+def _read(job: Job, tick: Callable[[int], object]) -> Iterator[Study]:
     reading, count = job.reading, 0
     for study in job.studies(reading.read, **reading.options):
         if study.split != reading.read:
@@ -190,18 +211,25 @@ def _pairs(study: Study, entry: Entry, seed: int, options: BuildOptions, report:
 
 
 def _add_film(
-    study: Study, image_check: str, columns: Mapping[str, array[int]], write: Callable[[str], object]
+    study: Study, content: int | None, columns: Mapping[str, array[int]], write: Callable[[str], object]
 ) -> None:
     known = dataset(study.source)
     columns["patients"].append(digest(f"{known.patients}/{study.patient_id}"))
-    name = f"{known.patients}/{image_name(study)}" if known.unique_image_names else _real_path(study.image_path)
+    name = (
+        f"{known.patients}/{image_name(study.image_path)}" if known.unique_image_names else _real_path(study.image_path)
+    )
     columns["images"].append(digest(name))
-    if image_check == "content":
-        columns["contents"].append(int(sha256(Path(study.image_path))[:16], 16))
-    elif image_check == "pixels":
-        columns["contents"].append(_pixels(study.image_path))
+    if content is not None:
+        columns["contents"].append(content)
     told = f"{study.study_id}\t{study.image_path}\t{study.source}/{study.patient_id}"
     write(told.replace("\n", " ").replace("\r", " ") + "\n")
+
+
+def _content(study: Study, image_check: str) -> int | None:
+    """A digest of an image's content, if images are compared by it. Raises OSError if it cannot be read."""
+    if image_check == "content":
+        return int(sha256(Path(study.image_path))[:16], 16)
+    return _pixels(study.image_path) if image_check == "pixels" else None
 
 
 def _real_path(path: str) -> str:
@@ -211,7 +239,11 @@ def _real_path(path: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _real_folder(folder: str) -> str:
-    return os.path.realpath(folder)
+    """The folder with symbolic links resolved: ``os.path.realpath``, but each folder is looked at once."""
+    above, name = os.path.split(folder)
+    if not above or name in ("", ".", "..") or os.path.islink(folder):
+        return os.path.realpath(folder)
+    return os.path.join(_real_folder(above), name)
 
 
 def _pixels(path: str) -> int:

@@ -15,7 +15,7 @@ from radvlm_course.instructions.mixture_settings import MixtureError
 
 __all__ = ["Workers"]
 
-Tick = Callable[[int], None]  # called with how much was done since the last call
+Tick = Callable[[int], object]  # called with how much was done since the last call
 _shared: Any = None  # in a worker: (counter, event that tells it to stop)
 
 

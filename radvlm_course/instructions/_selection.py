@@ -204,22 +204,19 @@ def unchecked_pools(parts: Parts) -> list[str]:
 
     Either they are disjoint, or they write identifiers differently; nothing here can tell.
     """
-    films: dict[str, dict[str, list[np.ndarray]]] = {}
+    patients: dict[str, list[np.ndarray]] = {}
+    stands_in: dict[str, set[str]] = {}
     for split, found in parts.items():
         for part in found:
-            films.setdefault(part.reading.source, {}).setdefault(split, []).append(part.patients)
-    names = sorted(name for name in films if name)
+            patients.setdefault(part.reading.source, []).append(part.patients)
+            stands_in.setdefault(part.reading.source, set()).add(split)
+    names = sorted(name for name in patients if name)
     messages = []
     for number, first in enumerate(names):
         for second in names[number + 1 :]:
-            apart = set(films[first]) != set(films[second]) or len(films[first]) > 1
-            if dataset(first).pool != dataset(second).pool or not apart:
+            if dataset(first).pool != dataset(second).pool or len(stands_in[first] | stands_in[second]) < 2:
                 continue
-            patients = [
-                np.concatenate([array for arrays in films[name].values() for array in arrays])
-                for name in (first, second)
-            ]
-            if not np.intersect1d(*patients).size:
+            if not np.intersect1d(np.concatenate(patients[first]), np.concatenate(patients[second])).size:
                 messages.append(
                     f"{first} and {second} took their films from the same collection and share no patient identifier: "
                     "whether a patient stands in two splits could not be told, and a film only by its image"

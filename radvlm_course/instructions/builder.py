@@ -10,6 +10,7 @@ The answers of the two conversation tasks were written before by a language mode
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -104,7 +105,7 @@ def build(
         label = names[rng.randrange(len(names))]
     pair = _WRITERS[task](study, task, label, rng, options)
     return Example(
-        id=f"{study.source}/{_radiograph(study)}/{task}/{' '.join(label.split())}/{repeat}",
+        id=f"{study.source}/{_radiograph(study.study_id, study.image_path)}/{task}/{' '.join(label.split())}/{repeat}",
         task=task,
         image_path=study.image_path,
         question=pair.question,
@@ -162,7 +163,7 @@ def pairs_of_study(
         report.skip(task, _nothing_to_ground(study, task), study.study_id)
     if task == "abnormality_grounding":
         _count_contradictions(study, report)
-    radiograph = _radiograph(study)
+    radiograph = _radiograph(study.study_id, study.image_path)
     if options.targets == "one" and len(names) > 1:
         names = (names[_generator(seed, study.source, radiograph, task, "target").randrange(len(names))],)
     wordings = load_templates(options.templates).combinations(task) if repeats > 1 else 1
@@ -191,16 +192,17 @@ def _check_task(study: Study, task: str, options: BuildOptions) -> None:
         )
 
 
-def _radiograph(study: Study) -> str:
+@functools.lru_cache(maxsize=16)  # asked several times of a study in turn
+def _radiograph(study_id: str, image_path: str) -> str:
     """What tells a radiograph from the others of its dataset: the study, and the image if that has another name."""
-    name = image_name(study)
-    rest = study.study_id.removesuffix(name)
-    named = rest != study.study_id and not rest[-1:].isalnum()  # 50414267_<dicom>, or the image's name alone
-    return study.study_id if named else f"{study.study_id}:{name}"
+    name = image_name(image_path)
+    rest = study_id.removesuffix(name)
+    named = rest != study_id and not rest[-1:].isalnum()  # 50414267_<dicom>, or the image's name alone
+    return study_id if named else f"{study_id}:{name}"
 
 
 def _generator(*parts: object) -> random.Random:
-    text = "\x1f".join(str(part) for part in parts)
+    text = "\x1f".join(map(str, parts))
     return random.Random(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big"))
 
 

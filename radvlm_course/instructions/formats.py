@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from radvlm_course.boxes import Box
 from radvlm_course.instructions.verl_rows import VERL_TASKS, verl_row, verl_schema
-from radvlm_course.records import Example, from_dict, jsonl_to_parquet
+from radvlm_course.records import Example, jsonl_to_parquet
 
 __all__ = ["FORMATS", "format_files", "write_format"]
 
@@ -57,8 +58,15 @@ def write_format(kind: str, jsonl: Path, conversations: bool = False) -> list[Pa
 
 
 def _values(jsonl: Path) -> Iterator[dict[str, Any]]:
-    with jsonl.open("rb") as file:
+    with jsonl.open(encoding="utf-8", newline="\n") as file:
         yield from map(json.loads, file)
+
+
+def _example(values: dict[str, Any]) -> Example:
+    """An example of our own file, without the checks of ``records.from_dict``."""
+    boxes = tuple(Box(*box) for box in values["boxes"])
+    follow_up = tuple(map(tuple, values.get("follow_up", ())))
+    return Example(**values | {"boxes": boxes, "labels": tuple(values["labels"]), "follow_up": follow_up})
 
 
 def llava_object(values: dict[str, Any], identifier: str) -> dict[str, Any]:
@@ -81,9 +89,9 @@ def llava_object(values: dict[str, Any], identifier: str) -> dict[str, Any]:
 def _write_llava(jsonl: Path, target: Path) -> Path:
     encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
     with _whole(target) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
-        before = "[\n"
+        before, prefix = "[\n", jsonl.stem
         for number, values in enumerate(_values(jsonl)):
-            file.write(before + encode(llava_object(values, f"{jsonl.stem}_{number}")))
+            file.write(before + encode(llava_object(values, f"{prefix}_{number}")))
             before = ",\n"
         file.write("\n]\n")
     return target
@@ -102,7 +110,7 @@ def _write_verl(jsonl: Path, folder: Path, split: str, thinking: bool) -> list[P
             for values in group:
                 task = values["task"]
                 root = "" if os.path.isabs(values["image_path"]) else here
-                row = verl_row(from_dict(values, Example), counts[task], thinking, root)
+                row = verl_row(_example(values), counts[task], thinking, root)
                 rows.setdefault(task, []).append(row)
                 counts[task] += 1
             for task, found in rows.items():

@@ -18,7 +18,6 @@ import dataclasses
 import json
 import os
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,12 @@ from typing import Any
 import numpy as np
 
 from radvlm_course.instructions._card_text import card_text
+from radvlm_course.instructions._counts import fill_card
 from radvlm_course.instructions._files import Card, LeakError, sha256
 from radvlm_course.instructions._parts import Job, Part, Reading, build_part
 from radvlm_course.instructions._processes import Workers
 from radvlm_course.instructions._scratch import Scratch
 from radvlm_course.instructions._selection import (
-    Choice,
     check_own_splits,
     check_repeats,
     choose,
@@ -52,7 +51,6 @@ from radvlm_course.instructions.mixture_settings import (
 )
 from radvlm_course.instructions.templates import template_digest
 from radvlm_course.records import Study
-from radvlm_course.sources.catalogue import dataset
 
 __all__ = [
     "LeakError",
@@ -66,6 +64,7 @@ __all__ = [
 ]
 
 _LINES = 100_000  # copied at a time
+_CONVERSATIONS = ("conversation", "grounded_conversation")
 FORMAT = 1  # raise it when the same settings give other files
 MixtureCard = Card
 Studies = Callable[..., Iterable[Study]]
@@ -95,8 +94,7 @@ def build_mixture(
             fingerprint, changed data goes unnoticed: then give another folder.
         read_reports: split -> the reader's ``ReadReport``, looked at after reading, for the card. Not needed for
             a ``Source``.
-        conversations: folder of written conversations by dataset (``ms_cxr``), or by dataset and task
-            (``ms_cxr/grounded_conversation``).
+        conversations: dataset -> folder of written conversations (:mod:`.written`); of the only dataset under "".
         workers: processes; with more than one, ``studies`` must be picklable, as a ``Source`` is.
         allow_missing: leave out the entries of datasets and conversations that are not given, instead of an error.
 
@@ -109,6 +107,9 @@ def build_mixture(
     """
     mixture = mixture if isinstance(mixture, Mixture) else load_mixture(mixture)
     folders = {name: os.fspath(folder) for name, folder in (conversations or {}).items()}
+    for name, path in folders.items():
+        if not os.path.isdir(path):
+            raise MixtureError(f"conversations of {name}: expected a folder at {path}, found none")
     given = {"": studies} if callable(studies) else dict(studies)
     mixture, missing = _available(mixture, given, folders, allow_missing)
     folder = Path(output_folder)
@@ -138,7 +139,11 @@ def _available(
         raise MixtureError(f"{mixture.name}: expected {wanted}, found the other form")
     lacking = [name for name in named if name not in given]
     entries = {entry.key: entry for split in mixture.splits for entry in mixture.entries(split)}
-    silent = [key for key, entry in entries.items() if _is_silent(entry, folders) and entry.source not in lacking]
+    silent = [
+        key
+        for key, entry in entries.items()
+        if entry.task in _CONVERSATIONS and entry.source not in folders and entry.source not in lacking
+    ]
     if not lacking and not silent:
         return mixture, []
     if not allow_missing:
@@ -148,14 +153,6 @@ def _available(
         )
         raise MixtureError(f"{mixture.name}: expected also {wanted}; give them, or allow them to be missing")
     return mixture.without([*lacking, *silent]), [*lacking, *silent]
-
-
-def _is_silent(entry: Entry, folders: Mapping[str, str]) -> bool:
-    return entry.task in ("conversation", "grounded_conversation") and not _folder_of(entry, folders)
-
-
-def _folder_of(entry: Entry, folders: Mapping[str, str]) -> str | None:
-    return folders.get(entry.key) or folders.get(entry.source)
 
 
 def _settings(mixture: Mixture, seed: int, fingerprint: str, missing: Sequence[str]) -> dict[str, Any]:
@@ -172,14 +169,15 @@ def _settings(mixture: Mixture, seed: int, fingerprint: str, missing: Sequence[s
 
 def _readings(mixture: Mixture) -> list[Reading]:
     """Each dataset's split is read once for all entries that want it with the same options."""
-    found: dict[str, tuple[str, str, str, dict[str, Any], list[tuple[int, Entry]]]] = {}
+    found: dict[str, tuple[Reading, list[tuple[int, Entry]]]] = {}
     for split in mixture.splits:
         for number, entry in enumerate(mixture.entries(split)):
             options = dict(mixture.reader_options.get(entry.source, {})) | entry.options
             for read in entry.reads or [split]:
                 key = json.dumps([split, entry.source, read, options], sort_keys=True, default=str)
-                found.setdefault(key, (split, entry.source, read, options, []))[-1].append((number, entry))
-    return [Reading(*most, tuple(entries)) for *most, entries in found.values()]
+                reading = Reading(split, entry.source, read, options, ())
+                found.setdefault(key, (reading, []))[1].append((number, entry))
+    return [dataclasses.replace(reading, entries=tuple(entries)) for reading, entries in found.values()]
 
 
 def _build_parts(
@@ -199,8 +197,7 @@ def _build_parts(
     jobs = []
     for number in waiting:
         reading = readings[number]
-        talks = {n: folder for n, entry in reading.entries if (folder := _folder_of(entry, folders))}
-        shared = (seed, mixture.templates, mixture.semantics, mixture.image_check, talks)
+        shared = (seed, mixture.templates, mixture.semantics, mixture.image_check, folders.get(reading.source))
         jobs.append(Job(reading, given[reading.source], scratch.lines(number), scratch.names(number), *shared))
     for done, part in processes.run(build_part, jobs, mixture.name, " films"):
         parts[waiting[done]] = part
@@ -232,7 +229,7 @@ def _choose_and_write(
         warnings.warn(f"{mixture.name}: {message}", BuildWarning, stacklevel=3)
     files = {}
     for split in mixture.splits:
-        _fill_card(mixture, split, parts[split], choices[split], card, read_reports)
+        fill_card(mixture, split, parts[split], choices[split], card, read_reports)
         files[split] = folder / f"{split}.jsonl"
         _write_lines(parts[split], *in_order(parts[split], choices[split].kept, mixture.order), files[split])
     return files
@@ -249,70 +246,6 @@ def _write_lines(parts: Sequence[Part], of_part: np.ndarray, of_pair: np.ndarray
                 file.write(os.pread(sources[part], end - begin, begin))
 
 
-def _fill_card(
-    mixture: Mixture,
-    split: str,
-    parts: Sequence[Part],
-    choice: Choice,
-    card: MixtureCard,
-    read_reports: Mapping[str, Any],
-) -> None:
-    entries = mixture.entries(split)
-    card.studies[split] = sum(len(part.patients) for part in parts)
-    card.patients[split] = len(np.unique(np.concatenate([np.empty(0, np.uint64), *(part.patients for part in parts)])))
-    card.entries[split] = [_entry_counts(entry, number, choice) for number, entry in enumerate(entries)]
-    kept, thinned = Counter[str](), Counter[str]()
-    for told in card.entries[split]:
-        if told["built"]:
-            kept[told["task"]] += told["kept"]
-            thinned[told["task"]] += told["thinned"]
-        else:
-            what = f"{told['source']}/{told['task']}" if told["source"] else told["task"]
-            warnings.warn(f"{mixture.name}: {split}: the studies give no pair for {what}", BuildWarning, stacklevel=4)
-    card.examples[split] = {task: count for task, count in sorted(kept.items()) if count}
-    card.thinned[split] = dict(sorted(thinned.items()))
-    card.labels[split] = _label_counts(entries, parts, choice)
-    card.skipped[split] = []
-    for part in parts:
-        named = {"source": part.reading.source} if part.reading.source else {}
-        card.skipped[split] += [named | entry for entry in part.report.to_dict()["skipped"]]
-        part.report.warn()
-        read = part.read or (read_reports[split].to_dict() if split in read_reports else None)
-        if read is not None:
-            card.read[_reading_name(part.reading, card.read)] = read
-        if part.reading.source:
-            known = dataset(part.reading.source)
-            card.datasets[part.reading.source] = dataclasses.asdict(known)
-
-
-def _entry_counts(entry: Entry, number: int, choice: Choice) -> dict[str, Any]:
-    left_out = dict(sorted(choice.left_out[number].items()))
-    built, kept = choice.built[number], choice.wanted[number]
-    counts: dict[str, Any] = {"task": entry.task, "source": entry.source, "repeat": entry.repeat, "built": built}
-    counts |= {"left_out": left_out, "thinned": built - sum(left_out.values()) - kept, "kept": kept}
-    return counts | {"paper": entry.paper_pairs and entry.paper_pairs * entry.repeat}
-
-
-def _label_counts(entries: Sequence[Entry], parts: Sequence[Part], choice: Choice) -> dict[str, dict[str, int]]:
-    counts: dict[str, Counter[str]] = {}
-    for part, kept in zip(parts, choice.kept, strict=True):
-        for number, entry in part.reading.entries:
-            found = np.bincount(part.labels[kept & (part.entries == number)], minlength=len(part.label_sets))
-            for code in np.flatnonzero(found).tolist():
-                for label in part.label_sets[code] or ("(none)",):
-                    counts.setdefault(entry.task, Counter())[label] += int(found[code])
-    return {task: dict(sorted(found.items())) for task, found in sorted(counts.items())}
-
-
-def _reading_name(reading: Reading, taken: Mapping[str, Any]) -> str:
-    """``train``, ``ms_cxr train``, or ``mimic_cxr train (2)`` if it was read before with other options."""
-    name = f"{reading.source} {reading.read}".strip()
-    number = 2
-    while name in taken:
-        name, number = f"{name.split(' (')[0]} ({number})", number + 1
-    return name
-
-
 def _finish(mixture: Mixture, files: Mapping[str, Path], folder: Path, card: MixtureCard, processes: Workers) -> None:
     """Move the lines into place, write the other formats, and put every file's digest on the card."""
     if "train" in mixture.splits and not card.total("train"):
@@ -323,7 +256,7 @@ def _finish(mixture: Mixture, files: Mapping[str, Path], folder: Path, card: Mix
     jobs: list[tuple[str, Path, bool]] = []
     for split, partial in files.items():
         target = partial.replace(folder / f"{split}.jsonl")
-        talks = any(task.endswith("conversation") for task in card.examples[split])
+        talks = any(task in _CONVERSATIONS for task in card.examples[split])
         jobs.append(("", target, False))
         jobs += [(kind, target, talks) for kind in FORMATS if getattr(mixture, kind) and card.total(split)]
     written = dict(processes.run(_write_and_digest, jobs, f"{mixture.name}: files", " files", len(jobs)))
@@ -331,7 +264,7 @@ def _finish(mixture: Mixture, files: Mapping[str, Path], folder: Path, card: Mix
         card.sha256 |= {path.relative_to(folder).as_posix(): value for path, value in written[number].items()}
 
 
-def _write_and_digest(job: tuple[str, Path, bool], tick: Callable[[int], None]) -> dict[Path, str]:
+def _write_and_digest(job: tuple[str, Path, bool], tick: Callable[[int], object]) -> dict[Path, str]:
     kind, jsonl, conversations = job
     paths = write_format(kind, jsonl, conversations) if kind else [jsonl]
     digests = {path: sha256(path) for path in paths}

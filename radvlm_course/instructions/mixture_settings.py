@@ -229,13 +229,14 @@ def load_mixture(source: str | os.PathLike[str] | Mapping[str, Any]) -> Mixture:
 
 def _content(source: str | os.PathLike[str] | Mapping[str, Any], above: list[str]) -> tuple[dict[str, Any], str]:
     """The keys of a mixture, those of its base included, and what to call it in messages."""
+    beside = Path()
     if isinstance(source, Mapping):
         found: Any = dict(source)
         where = "mixture"
     else:
         packaged = MIXTURES / f"{os.fspath(source)}.yaml"
         path = packaged if packaged.is_file() else Path(source)
-        where = path.name
+        where, beside = path.name, path.parent
         if not path.is_file():
             names = ", ".join(sorted(file.stem for file in MIXTURES.glob("*.yaml")))
             raise MixtureError(f"mixture: expected a YAML file or one of {names}; found no {path}")
@@ -251,7 +252,7 @@ def _content(source: str | os.PathLike[str] | Mapping[str, Any], above: list[str
     if base in above:
         chain = " -> ".join([*above, base])
         raise MixtureError(f"{where}: expected a base that does not lead back here, found {chain}")
-    return _content(base, [*above, base])[0] | found, where
+    return _content(beside / base if (beside / base).is_file() else base, [*above, base])[0] | found, where
 
 
 def _amounts(split: Any, found: Any, where: str) -> dict[str, TaskAmount] | list[Entry]:

@@ -1,8 +1,9 @@
 """Conversations that a language model wrote beforehand, read from a folder.
 
 One file per radiograph, ``NAME.json``, named after its image or its study: a list of turns ``{"from": "human" |
-"gpt", "value": TEXT}``, the human first, the two in turn, ending with the model's answer. A study without a file, or
-with one that cannot be used, gives no pair; it is counted with the reason.
+"gpt", "value": TEXT}``, the human first, the two in turn, ending with the model's answer. The files lie as
+``data_scripts/write_conversations.py`` puts them, ``SPLIT/standard/`` and ``SPLIT/grounding/``, or all in one folder. A
+study without a file, or with one that cannot be used, gives no pair; it is counted with the reason.
 """
 
 from __future__ import annotations
@@ -27,9 +28,18 @@ class ConversationError(ValueError):
 
 @dataclass(frozen=True)
 class ConversationFolder:
-    """A folder of conversations."""
+    """A folder that holds the files of conversations themselves."""
 
     folder: str
+
+    @classmethod
+    def find(cls, root: str, split: str, task: str) -> ConversationFolder:
+        """The folder for a split of a dataset: ``root/SPLIT/standard`` (or ``grounding``), else ``root`` itself."""
+        kind = "grounding" if task == "grounded_conversation" else "standard"
+        for inner in (os.path.join("conversations", split, kind), os.path.join(split, kind)):
+            if os.path.isdir(os.path.join(root, inner)):
+                return cls(os.path.join(root, inner))
+        return cls(root)
 
     def rounds(self, study: Study) -> Rounds:
         """The conversation about a study as (question, answer) rounds, at least one.
@@ -37,7 +47,7 @@ class ConversationFolder:
         Raises:
             ConversationError: there is no file, or it is not a list of turns as described above.
         """
-        for name in (image_name(study), study.study_id):
+        for name in (image_name(study.image_path), study.study_id):
             try:
                 with open(f"{self.folder}{os.sep}{name}.json", "rb") as file:
                     return _rounds(json.load(file))
@@ -50,13 +60,13 @@ class ConversationFolder:
         raise ConversationError("no written conversation")
 
 
-def image_name(study: Study) -> str:
-    """The name of a study's image file without its folder and extension.
+def image_name(path: str) -> str:
+    """The name of an image file without its folder and extension.
 
-    >>> image_name(Study("files/p10/s50/ab-cd.jpg", (1, 1), "p10", "s50", "mimic_cxr", "train"))
+    >>> image_name("files/p10/s50/ab-cd.jpg")
     'ab-cd'
     """
-    return os.path.splitext(os.path.basename(study.image_path))[0]
+    return os.path.splitext(os.path.basename(path))[0]
 
 
 def _rounds(turns: Any) -> Rounds:

@@ -51,7 +51,7 @@ CATALOGUE: Mapping[str, Dataset] = {
     "nih_chestxray14": Dataset("NIH ChestX-ray14", _NIH, False, "nih", "nih", True),
     "chestx_det": Dataset("ChestX-Det", f"annotations Apache-2.0; images: {_NIH}", False, "nih", "nih", True),
     "rsna_pneumonia": Dataset(
-        "RSNA Pneumonia Detection Challenge", "research use with attribution (RSNA)", False, "rsna", "nih"
+        "RSNA Pneumonia Detection Challenge", "research use with attribution to RSNA and NIH", False, "nih", "nih", True
     ),
     "open_i": Dataset("Open-i (Indiana University)", "CC BY-NC-ND 4.0", False, "open_i", "open_i"),
     "tbx11k": Dataset("TBX11K", "CC BY-NC-SA 2.0", False, "tbx11k", "tbx11k"),

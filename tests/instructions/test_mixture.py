@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -305,7 +306,7 @@ def test_the_command_builds_a_mixture_from_a_dataset_on_disk(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module.main([*arguments, "--quiet"])
-    assert "abnormality_grounding 2" in capsys.readouterr().out
+    assert re.search(r"test +abnormality_grounding +2 ", capsys.readouterr().out)
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["read"]["test"]["read"] == 2
     assert (
