@@ -8,13 +8,12 @@ from radvlm_course.instructions._files import Card
 
 __all__ = ["card_text"]
 
-_FIRST = 3  # places shown of each reason
-
 
 def card_text(card: Card) -> str:
     """Markdown with counts, licences, seed, digests, and what was left out and why.
 
-    Labels and reasons are shown, no text of a report: phrases and conversations stand in the files only.
+    It can be passed on: no text of a report, no identifier of a patient and no path is shown; those are in ``card.json``
+    and in the files.
     """
     blocks = [
         f"# Mixture {card.name}",
@@ -105,13 +104,13 @@ def _left_out(card: Card) -> str:
             _table(("split", "dataset", "task", "reason", "films"), rows, 1),
         ]
     lines = [
-        f"- {reading}: {count:,} x {reason} (first: {', '.join(report['places'][reason][:_FIRST])})"
+        f"- {reading}: {count:,} x {reason}"
         for reading, report in card.read.items()
         for kind in ("skipped", "noted")
         for reason, count in report[kind].items()
     ]
     if lines:
-        blocks += ["What the readers left out or changed:", "\n".join(lines)]
+        blocks += ["What the readers left out or changed (`card.json` has the first places of each):", "\n".join(lines)]
     return "\n\n".join(blocks) if len(blocks) > 1 else f"{blocks[0]}\n\nNothing."
 
 
