@@ -49,7 +49,6 @@ TASKS = (
 BOX_TASKS = ("anatomical_grounding", "abnormality_grounding", "abnormality_detection", "phrase_grounding")
 
 PRESENT, ABSENT, UNCERTAIN = 1, 0, -1
-_EMPTY = {list: "[]", dict: "{}"}
 _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
@@ -348,7 +347,7 @@ def _flat(values: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
         raise RecordError(f"{values['id']}: a conversation with follow-up rounds: write with conversations=True")
     for name in _JSON_COLUMNS:
         if name in values:
-            values[name] = _ENCODE(values[name]) if values[name] else _EMPTY[type(values[name])]
+            values[name] = "[]" if values[name] == [] else _ENCODE(values[name])
     if "labels" in values:
         values["labels"] = [str(label) for label in values["labels"]]
     return values

@@ -12,8 +12,8 @@ __all__ = ["card_text"]
 def card_text(card: Card) -> str:
     """Markdown with counts, licences, seed, digests, and what was left out and why.
 
-    It can be passed on: no text of a report, no identifier of a patient and no path is shown; those are in ``card.json``
-    and in the files.
+    It can be passed on: no text of a report, no identifier of a patient and no path is shown; those are in
+    ``card.json`` and in the files.
     """
     blocks = [
         f"# Mixture {card.name}",
