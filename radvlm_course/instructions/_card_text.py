@@ -68,6 +68,9 @@ def _datasets(card: Card) -> str:
         "The pairs fall under the terms of the datasets that they were made from. Text and images of credentialed "
         "datasets must not leave the machine. Patients are compared among datasets of one patient namespace."
     )
+    nameless = [name for name, known in card.datasets.items() if not known["names_patients"]]
+    if nameless:
+        note += f" No patients are named by {', '.join(nameless)}: there each film counts as one."
     header = ("dataset", "title", "licence", "credentialed", "patient namespace")
     return f"## Datasets\n\n{_table(header, rows, 0)}\n\n{note}"
 
@@ -126,9 +129,19 @@ def _making(card: Card) -> str:
             f"- wordings: {settings['templates']}, digest {settings['template_digest'][:16]}",
             f"- labels: {semantics}, unless an entry says otherwise",
             f"- fingerprint of the data: {settings['fingerprint'][:16] or 'none given'}",
+            *_told(card),
             "- every setting stands in `card.json`",
         )
     )
+
+
+def _told(card: Card) -> list[str]:
+    """The readers' options that were given at build time; of a folder, only that there was one."""
+    return [
+        f"- told at build time: {name}.{option} = {'(a folder)' if '/' in str(value) else value}"
+        for name, options in card.options.items()
+        for option, value in options.items()
+    ]
 
 
 def _files(card: Card) -> str:

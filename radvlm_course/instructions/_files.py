@@ -37,6 +37,7 @@ class Card:
         overlaps: two splits -> patients and images that stand in both; only where that was allowed.
         unchecked: what could not be compared.
         datasets: dataset -> title, licence, patient namespace.
+        options: dataset -> what its reader was told at build time, beside the settings.
         missing: datasets that the mixture names and that were not given.
     """
 
@@ -55,6 +56,7 @@ class Card:
     overlaps: dict[str, dict[str, int]] = field(default_factory=dict)
     unchecked: list[str] = field(default_factory=list)
     datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
     def total(self, split: str) -> int:

@@ -53,6 +53,7 @@ from radvlm_course.instructions.templates import template_digest
 from radvlm_course.records import Study
 
 __all__ = [
+    "Entry",
     "LeakError",
     "Mixture",
     "MixtureCard",
@@ -119,7 +120,7 @@ def build_mixture(
         return finished
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "card.json").unlink(missing_ok=True)
-    card = Card(mixture.name, seed, settings, missing=missing)
+    card = Card(mixture.name, seed, settings, options=_told(given), missing=missing)
     with Workers(workers, progress) as processes, Scratch(folder, settings) as scratch:
         parts = _build_parts(mixture, given, folders, seed, processes, scratch)
         files = _choose_and_write(mixture, parts, card, scratch.folder, read_reports or {})
@@ -153,6 +154,13 @@ def _available(
         )
         raise MixtureError(f"{mixture.name}: expected also {wanted}; give them, or allow them to be missing")
     return mixture.without([*lacking, *silent]), [*lacking, *silent]
+
+
+def _told(given: Mapping[str, Studies]) -> dict[str, dict[str, Any]]:
+    """Dataset -> the options that its ``Source`` was made with, as JSON has them."""
+    options = {getattr(source, "name", name): getattr(source, "options", {}) for name, source in given.items()}
+    told: dict[str, dict[str, Any]] = json.loads(json.dumps({k: v for k, v in options.items() if v}, default=str))
+    return told
 
 
 def _settings(mixture: Mixture, seed: int, fingerprint: str, missing: Sequence[str]) -> dict[str, Any]:

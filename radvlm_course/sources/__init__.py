@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,22 @@ class Source:
         exactly the same number of bytes goes unnoticed.
         """
         digest = hashlib.sha256(repr((self.name, sorted(self.options.items()))).encode())
-        for path in sorted(path for path in self.root.rglob("*") if path.is_file()):
-            digest.update(f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}\n".encode())
-            if path.parent == self.root and path.suffix in _TABLE_SUFFIXES:
-                with path.open("rb") as file:
+        for name, size in _files(self.root):
+            digest.update(f"{name} {size}\n".encode())
+            if "/" not in name and name.endswith(_TABLE_SUFFIXES):
+                with (self.root / name).open("rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
+
+
+def _files(folder: str | Path, inside: str = "") -> Iterator[tuple[str, int]]:
+    """(path below the first folder, size in bytes) of every file, in the order of the paths' parts."""
+    if not Path(folder).is_dir():
+        return
+    with os.scandir(folder) as entries:
+        listed = sorted(entries, key=lambda entry: entry.name)
+    for entry in listed:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path, f"{inside}{entry.name}/")
+        elif entry.is_file():
+            yield f"{inside}{entry.name}", entry.stat().st_size

@@ -29,6 +29,7 @@ class Dataset:
         patients: its patient namespace; identifiers are comparable within one.
         pool: the collection that its films come from.
         unique_image_names: a file's name without its folder names one film within the namespace.
+        names_patients: whether it says which films are of one patient; else each film counts as a patient.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Dataset:
     patients: str
     pool: str
     unique_image_names: bool = False
+    names_patients: bool = True
 
 
 CATALOGUE: Mapping[str, Dataset] = {
@@ -46,15 +48,15 @@ CATALOGUE: Mapping[str, Dataset] = {
     "ms_cxr": Dataset("MS-CXR", _PHYSIONET, True, "mimic", "mimic", True),
     "chexpert": Dataset("CheXpert", _STANFORD, True, "chexpert", "chexpert"),
     "chexpert_plus": Dataset("CheXpert Plus", _STANFORD, True, "chexpert", "chexpert"),
-    "vindr_cxr": Dataset("VinDr-CXR", _PHYSIONET, True, "vindr", "vindr"),
+    "vindr_cxr": Dataset("VinDr-CXR", _PHYSIONET, True, "vindr", "vindr", names_patients=False),
     "padchest_gr": Dataset("PadChest-GR", "BIMCV research use agreement", True, "padchest", "padchest"),
     "nih_chestxray14": Dataset("NIH ChestX-ray14", _NIH, False, "nih", "nih", True),
-    "chestx_det": Dataset("ChestX-Det", f"annotations Apache-2.0; images: {_NIH}", False, "nih", "nih", True),
+    "chestx_det": Dataset("ChestX-Det", f"annotations Apache-2.0; images: {_NIH}", False, "nih", "nih", True, False),
     "rsna_pneumonia": Dataset(
         "RSNA Pneumonia Detection Challenge", "research use with attribution to RSNA and NIH", False, "nih", "nih", True
     ),
     "open_i": Dataset("Open-i (Indiana University)", "CC BY-NC-ND 4.0", False, "open_i", "open_i"),
-    "tbx11k": Dataset("TBX11K", "CC BY-NC-SA 2.0", False, "tbx11k", "tbx11k"),
+    "tbx11k": Dataset("TBX11K", "CC BY-NC-SA 2.0", False, "tbx11k", "tbx11k", names_patients=False),
 }
 
 

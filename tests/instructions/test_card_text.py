@@ -22,6 +22,7 @@ def card_and_text(world: Any, world_settings: dict[str, Any], tmp_path: Path) ->
     class WithReports:
         def __init__(self) -> None:
             self.reports = {"train": report}
+            self.options = {"text_from": "files", "mimic_root": tmp_path}
 
         def __call__(self, split: str) -> Any:
             return read(split)
@@ -44,6 +45,9 @@ def test_it_has_counts_licences_seed_and_digests(card_and_text: tuple[Any, str])
     assert "- seed 5; the same seed" in text and "fingerprint of the data: none given" in text
     for name, value in card.sha256.items():
         assert f"| `{name}` | `{value}` |" in text
+    assert "- told at build time: ms_cxr.text_from = files" in text
+    assert "- told at build time: ms_cxr.mimic_root = (a folder)" in text
+    assert "No patients are named by vindr_cxr: there each film counts as one." in text
     assert "Nothing here may be used for diagnosis" in text
 
 
