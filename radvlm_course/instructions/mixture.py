@@ -121,7 +121,7 @@ def build_mixture(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "card.json").unlink(missing_ok=True)
     card = Card(mixture.name, seed, settings, options=_told(given), missing=missing)
-    with Workers(workers, progress) as processes, Scratch(folder, settings) as scratch:
+    with Scratch(folder, settings) as scratch, Workers(workers, progress) as processes:
         parts = _build_parts(mixture, given, folders, seed, processes, scratch)
         files = _choose_and_write(mixture, parts, card, scratch.folder, read_reports or {})
         _finish(mixture, files, folder, card, processes)
