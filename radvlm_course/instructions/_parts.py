@@ -26,11 +26,12 @@ from radvlm_course.instructions.builder import BuildError, BuildOptions, pairs_o
 from radvlm_course.instructions.labels import LabelSemantics
 from radvlm_course.instructions.mixture_settings import Entry, MixtureError
 from radvlm_course.instructions.written import ConversationFolder, image_name
-from radvlm_course.records import Study, json_line
+from radvlm_course.records import Example, Study, json_line
 from radvlm_course.sources.catalogue import dataset
 
 __all__ = ["Job", "Part", "Reading", "build_part", "digest"]
 
+_NO_BREAKS = str.maketrans("\t\n\r", "   ")
 _TICK = 256  # films between two signs of life
 _UNREADABLE = PROBLEMS["unreadable"]
 _NOT_LISTED = {"phrase_grounding": ("(phrase)",)}  # the labels of phrases are sentences of reports: counted, not shown
@@ -121,7 +122,7 @@ class Part:
 
 def digest(text: str) -> int:
     """64 bits of a text, the same in any process."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "big")
 
 
 def build_part(job: Job, tick: Callable[[int], object]) -> Part:
@@ -135,22 +136,17 @@ def build_part(job: Job, tick: Callable[[int], object]) -> Part:
         MixtureError: an entry cannot be built at all.
     """
     entries = [(number, entry, _build_options(job, entry)) for number, entry in job.reading.entries]
-    columns = {name: array("Q") for name in ("patients", "images", "contents", "ranks", "starts")}
-    small = {name: array("I") for name in ("entries", "films", "labels")}
-    report, codes, sources = BuildReport(), dict[tuple[str, ...], int](), set[str]()
-    columns["starts"].append(0)
-    with job.lines.open("wb") as lines, job.names.open("w", encoding="utf-8", newline="\n") as names:
-        film = -1
+    columns, report, sources = _Columns(), BuildReport(), set[str]()
+    with job.lines.open("wb") as lines, job.names.open("w", encoding="utf-8", errors="backslashreplace") as names:
         for study in _read(job, tick):
             try:
-                content = _content(study, job.image_check)
+                columns.add_film(study, _content(study, job.image_check))
             except OSError as error:
                 for _, entry in job.reading.entries:
                     report.skip(entry.task, _UNREADABLE, f"{study.study_id} ({error})")
                 continue
-            film += 1
+            names.write(_told(study))
             sources.add(study.source)
-            _add_film(study, content, columns, names.write)
             if job.reading.read != job.reading.split:
                 study = dataclasses.replace(study, split=job.reading.split)
             for number, entry, options in entries:
@@ -158,27 +154,52 @@ def build_part(job: Job, tick: Callable[[int], object]) -> Part:
                     report.skip(entry.task, f"view that is not {' or '.join(entry.views)}", study.study_id)
                     continue
                 for example in _pairs(study, entry, job.seed, options, report):
-                    written = lines.write(json_line(example))
-                    columns["starts"].append(columns["starts"][-1] + written)
-                    columns["ranks"].append(digest(f"{job.seed}\x1f{example.id}"))
-                    small["films"].append(film)
-                    small["entries"].append(number)
-                    shown = _NOT_LISTED.get(example.task, example.labels)
-                    small["labels"].append(codes.setdefault(shown, len(codes)))
-    arrays = {name: np.array(column, dtype=np.uint64) for name, column in columns.items()}
-    arrays |= {name: np.array(column, dtype=np.uint32) for name, column in small.items()}
+                    columns.add_pair(example, number, job.seed, lines.write(json_line(example)))
     read = getattr(job.studies, "reports", {}).get(job.reading.read)
     told = None if read is None else read.to_dict()
     return Part(
         job.reading,
         job.lines,
         job.names,
-        **arrays,
-        label_sets=list(codes),
+        **columns.arrays(),
+        label_sets=list(columns.label_codes),
         sources=sorted(sources),
         report=report,
         read=told,
     )
+
+
+class _Columns:
+    """The numbers of a part while it grows: 8 bytes each, or 4."""
+
+    def __init__(self) -> None:
+        self.patients, self.images, self.contents, self.ranks, self.starts = (array("Q") for _ in range(5))
+        self.entries, self.films, self.labels = (array("I") for _ in range(3))
+        self.label_codes: dict[tuple[str, ...], int] = {}
+        self.starts.append(0)
+
+    def add_film(self, study: Study, content: int | None) -> None:
+        known, path = dataset(study.source), study.image_path
+        name = f"{known.patients}/{image_name(path)}" if known.unique_image_names else _real_path(path)
+        self.patients.append(digest(f"{known.patients}/{study.patient_id}"))
+        self.images.append(digest(name))
+        if content is not None:
+            self.contents.append(content)
+
+    def add_pair(self, example: Example, entry: int, seed: int, size: int) -> None:
+        """A pair of the film that was added last, whose line has ``size`` bytes."""
+        shown = _NOT_LISTED.get(example.task, example.labels)
+        self.ranks.append(digest(f"{seed}\x1f{example.id}"))
+        self.entries.append(entry)
+        self.films.append(len(self.patients) - 1)
+        self.labels.append(self.label_codes.setdefault(shown, len(self.label_codes)))
+        self.starts.append(self.starts[-1] + size)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By the names of the fields of :class:`Part`."""
+        wide = ("patients", "images", "contents", "ranks", "starts")
+        found = {name: np.array(getattr(self, name), np.uint64) for name in wide}
+        return found | {name: np.array(getattr(self, name), np.uint32) for name in ("entries", "films", "labels")}
 
 
 def _build_options(job: Job, entry: Entry) -> BuildOptions:
@@ -210,19 +231,10 @@ def _pairs(study: Study, entry: Entry, seed: int, options: BuildOptions, report:
         raise MixtureError(f"{entry.key}: {error}") from error
 
 
-def _add_film(
-    study: Study, content: int | None, columns: Mapping[str, array[int]], write: Callable[[str], object]
-) -> None:
-    known = dataset(study.source)
-    columns["patients"].append(digest(f"{known.patients}/{study.patient_id}"))
-    name = (
-        f"{known.patients}/{image_name(study.image_path)}" if known.unique_image_names else _real_path(study.image_path)
-    )
-    columns["images"].append(digest(name))
-    if content is not None:
-        columns["contents"].append(content)
-    told = f"{study.study_id}\t{study.image_path}\t{study.source}/{study.patient_id}"
-    write(told.replace("\n", " ").replace("\r", " ") + "\n")
+def _told(study: Study) -> str:
+    """A line about a film, for messages: study, image and patient."""
+    fields = (study.study_id, study.image_path, f"{study.source}/{study.patient_id}")
+    return "\t".join(field.translate(_NO_BREAKS) for field in fields) + "\n"
 
 
 def _content(study: Study, image_check: str) -> int | None:
