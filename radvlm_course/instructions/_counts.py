@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,8 @@ def fill_card(
         read_reports: split -> the reader's report, where the parts have none.
     """
     entries = mixture.entries(split)
-    card.studies[split] = sum(len(part.patients) for part in parts)
-    card.patients[split] = len(np.unique(np.concatenate([np.empty(0, np.uint64), *(part.patients for part in parts)])))
+    card.studies[split] = _different(part.images for part in parts)
+    card.patients[split] = _different(part.patients for part in parts)
     card.entries[split] = [_entry_counts(entry, number, choice) for number, entry in enumerate(entries)]
     kept, thinned = Counter[str](), Counter[str]()
     for told in card.entries[split]:
@@ -51,6 +51,7 @@ def fill_card(
     card.skipped[split] = []
     for part in parts:
         named = {"source": part.reading.source} if part.reading.source else {}
+        named |= {"read": part.reading.read} if part.reading.read != split else {}
         card.skipped[split] += [named | entry for entry in part.report.to_dict()["skipped"]]
         part.report.warn()
         read = part.read or (read_reports[split].to_dict() if split in read_reports else None)
@@ -58,6 +59,10 @@ def fill_card(
             card.read[_reading_name(part.reading, card.read)] = read
         for name in part.sources:
             card.datasets[name] = dataclasses.asdict(dataset(name))
+
+
+def _different(digests: Iterable[np.ndarray]) -> int:
+    return len(np.unique(np.concatenate([np.empty(0, np.uint64), *digests])))
 
 
 def _entry_counts(entry: Entry, number: int, choice: Choice) -> dict[str, Any]:

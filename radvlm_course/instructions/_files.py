@@ -25,7 +25,7 @@ class Card:
     Attributes:
         name, seed: of the mixture.
         settings: everything that the build depends on.
-        studies, patients: split -> how many were read.
+        studies, patients: split -> how many films and patients were read, each counted once.
         examples: split -> task -> pairs.
         labels: split -> task -> label -> pairs; ``(none)`` for pairs without a label, ``(phrase)`` for phrases.
         skipped: split -> pairs that could not be built: task, reason, count and first studies (and the dataset).

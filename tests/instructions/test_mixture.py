@@ -293,7 +293,8 @@ def test_a_dataset_is_read_once_for_all_entries_with_the_same_options(
         "reader_options": {"mimic_cxr": {"check_images": False, "text_from": "none"}},
         "splits": {"train": [first | {"options": {"text_from": "files"}}, *others]},
     }
-    build_world(world, settings, tmp_path)
+    card = build_world(world, settings, tmp_path)
+    assert card.studies == {"train": 75 + 2 + 12}  # each film once: Chest ImaGenome and MS-CXR share MIMIC-CXR's
     assert [call for call in world.calls if call[0] == "mimic_cxr"] == [
         ("mimic_cxr", "train", {"check_images": False, "text_from": "files"}),
         ("mimic_cxr", "train", {"check_images": False, "text_from": "none"}),
