@@ -18,11 +18,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
-from radvlm_course.records import Example
+from radvlm_course.records import BOX_TASKS, Example
 
 __all__ = ["BOX_TASKS", "TEXT_TASKS", "Reward", "RewardError", "TextReward"]
 
-BOX_TASKS = ("anatomical_grounding", "abnormality_grounding", "abnormality_detection", "phrase_grounding")
 TEXT_TASKS = ("report_generation", "abnormality_classification", "conversation")
 
 _RANGE_TOLERANCE = 1e-6

@@ -1,7 +1,8 @@
 """Supervised fine-tuning with TRL's ``SFTTrainer``: next-token loss on the assistant's words only.
 
-What is ours is small: the dataset that opens films lazily, the frozen vision tower of the tiny
-model, one metrics file. Everything else is TRL's, set by ``SFTConfig`` from the profile.
+What is ours is small: the dataset that opens films lazily, the masked user turns of conversations, the
+frozen vision tower of the tiny model, one metrics file. Everything else is TRL's, set by ``SFTConfig``
+from the profile.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from radvlm_course.models.processor import ImageOnlyQwen3VLProcessor
 from radvlm_course.records import Example
 from radvlm_course.training.callbacks import MetricsFile, show_progress
 from radvlm_course.training.checkpoints import last_checkpoint
+from radvlm_course.training.collation import AssistantTurns
 from radvlm_course.training.data import sft_dataset
 from radvlm_course.training.optimizers import optimizer_for
 
@@ -64,5 +66,6 @@ def run_sft(
         callbacks=[MetricsFile(folder)],
         optimizers=(optimizer_for(model, config, muon_learning_rate), None),
     )
+    trainer.data_collator = AssistantTurns(processor, completion_only_loss=True)  # in place of TRL's parent of it
     show_progress(trainer)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
