@@ -118,10 +118,10 @@ def check_rewritten(answer: str, report: str, ignore_rules: Collection[str] = ()
         raise AnswerRejected("empty", "the answer was empty; write None if nothing of the report is left")
     if _REFUSAL.match(text):
         raise AnswerRejected("refusal", "it is not a report")
-    if found := _REMARK.search(text):
-        raise AnswerRejected("remark", f"it has a heading or a remark ({found.group()!r}); write the text only")
     if found := _DELETED.search(text):
         raise AnswerRejected("deleted_text", f"it has a mark of deleted text ({found.group()!r})")
+    if found := _REMARK.search(text):
+        raise AnswerRejected("remark", f"it has a heading or a remark ({found.group()!r}); write the text only")
     if references := find_prior_references(text, ignore_rules):
         named = "; ".join(f"{reference.words!r} in {reference.sentence!r}" for reference in references[:5])
         raise AnswerRejected("prior_study", f"it refers to another examination or to change over time ({named})")

@@ -1,5 +1,6 @@
 """A language model server that misbehaves on demand, over loopback; jobs and studies to ask it about."""
 
+import importlib.util
 import json
 import re
 import socket
@@ -9,12 +10,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from radvlm_course.boxes import Box
 from radvlm_course.language.client import CallSettings, LanguageClient
 from radvlm_course.language.endpoint import Endpoint
+from radvlm_course.records import Study, write_jsonl
 
 GOOD_REPORT = "The lungs are clear. The heart is of normal size."
 
@@ -71,13 +75,19 @@ class Model:
             def log_message(self, *_: object) -> None: ...
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients are killed here
         self.server.daemon_threads = True
         self.port = self.server.server_port
         self.url = f"http://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        request = json.loads(handler.rfile.read(int(handler.headers.get("content-length", 0))) or b"{}")
+        size = int(handler.headers.get("content-length", 0))
+        body = handler.rfile.read(size)
+        if len(body) < size:  # the client was killed while it was sending
+            handler.close_connection = True
+            return
+        request = json.loads(body or b"{}")
         found = re.search(r"study-\d+", json.dumps(request))
         study = found.group() if found else handler.path
         with self._lock:
@@ -108,6 +118,49 @@ class Model:
     def stop(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+def written_studies(folder: Path, count: int) -> list[Study]:
+    """A dataset in the phantom's layout: a film, a report and a box a study, the report naming the study."""
+    folder.mkdir(parents=True)
+    studies = []
+    for number in range(count):
+        (folder / f"film-{number}.png").touch()
+        report = f"This is study-{number}. The lungs are clear compared to ___. The heart is of normal size."
+        boxes = {"nodule": (Box(0.1, 0.2, 0.3, 0.4),)} if number % 2 == 0 else {}
+        labels = {"nodule": int(bool(boxes)), "edema": -1}
+        studies.append(
+            Study(f"film-{number}.png", (8, 8), "p", f"s{number}", "phantom", "train", "PA", report, labels, {}, boxes)
+        )
+    write_jsonl(studies, folder / "studies.jsonl")
+    (folder / "corpus.json").write_text('{"complete": true}')
+    return studies
+
+
+@pytest.fixture
+def written() -> Callable[[Path, int], list[Study]]:
+    return written_studies
+
+
+@pytest.fixture
+def studies(tmp_path: Path) -> list[Study]:
+    """Ten studies, which lie in ``tmp_path / "data"``."""
+    return written_studies(tmp_path / "data", 10)
+
+
+@pytest.fixture
+def script():
+    """A command line of ``data_scripts``: ``script(name)`` is its module."""
+
+    def load(name: str):
+        path = Path(__file__).parents[2] / "data_scripts" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture
