@@ -8,7 +8,7 @@ The documented way is a model on this machine, served by vLLM (in an environment
     python data_scripts/rewrite_reports.py --source open_i --root /data/open_i --output /data/open_i \\
         --model Qwen/Qwen3-30B-A3B-Instruct-2507 --limit 20
 
-writes ``filtered_reports/<study_id>.txt`` into the output folder, where the reader of the dataset finds them, and
+writes ``filtered_reports/<study>.txt`` into the output folder, where the reader of the dataset finds them, and
 ``filtered_reports.run/`` with every attempt and why it was rejected. It shows what it will cost and take, and asks.
 Killed and started again it goes on where it stopped. ``--estimate`` only shows the estimate.
 

@@ -7,9 +7,11 @@ The documented way is a model on this machine, served by vLLM (in an environment
     python data_scripts/write_conversations.py --source chestx_det --root /data/chestx_det --output /data/chestx_det \\
         --model Qwen/Qwen3-30B-A3B-Instruct-2507 --grounded --limit 20
 
-writes ``conversations/<split>/standard/<film>.json``, or ``.../grounding/...`` with ``--grounded`` (films with boxes
-only), and ``conversations.standard.run/`` or ``conversations.grounding.run/`` with every attempt and why it was
+writes ``conversations/<split>/standard/<study_id>.json``, or ``.../grounding/...`` with ``--grounded`` (films with
+boxes only), and ``conversations.standard.run/`` or ``conversations.grounding.run/`` with every attempt and why it was
 rejected. It shows what it will cost and take, and asks. Killed and started again it goes on where it stopped.
+
+Better conversations come from rewritten reports, where there are any: ``--reader text_from=filtered``.
 
 Text of credentialed datasets goes to this machine only, or to an address of which you say that the agreement covers it.
 """

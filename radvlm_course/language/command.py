@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from radvlm_course.consent import confirmed
 from radvlm_course.language.client import CallSettings, LanguageClient
 from radvlm_course.language.endpoint import Endpoint, EndpointError
@@ -39,6 +41,9 @@ def add_options(parser: argparse.ArgumentParser, max_tokens: int) -> None:
     data.add_argument("--root", required=True, type=Path, help="its folder")
     data.add_argument("--splits", nargs="+", default=["train"], help="train, validation, test")
     data.add_argument("--output", required=True, type=Path, help="folder for the answers")
+    data.add_argument(
+        "--reader", nargs="+", default=[], metavar="KEY=VALUE", help="options of its reader, as in text_from=filtered"
+    )
     data.add_argument("--limit", type=int, help="only so many films, for a first look")
     model = parser.add_argument_group("language model")
     model.add_argument("--url", default="http://127.0.0.1:8000/v1", help="OpenAI-compatible address (%(default)s)")
@@ -81,9 +86,7 @@ def studies_of(options: argparse.Namespace) -> Iterator[Study]:
     """
     try:
         _endpoint(options).check(options.source)
-        # Texts are read here, not pictures.
-        unread = "check_images" in inspect.signature(get_reader(options.source).read).parameters
-        source = Source(options.source, options.root, **({"check_images": False} if unread else {}))
+        source = Source(options.source, options.root, **_reader_options(options))
         films = itertools.chain.from_iterable(map(source, options.splits))
         yield from itertools.islice(films, options.limit)
         for split, report in source.reports.items():
@@ -91,6 +94,17 @@ def studies_of(options: argparse.Namespace) -> Iterator[Study]:
                 print(f"{split}: {report.summary()}")
     except (EndpointError, SourceError) as error:
         raise SystemExit(str(error)) from error
+
+
+def _reader_options(options: argparse.Namespace) -> dict[str, Any]:
+    known = inspect.signature(get_reader(options.source).read).parameters
+    given = {"check_images": False} if "check_images" in known else {}  # texts are read here, not pictures
+    for item in options.reader:
+        key, equals, value = item.partition("=")
+        if not equals or key not in known:
+            raise SystemExit(f"--reader: expected KEY=VALUE with a key of {', '.join(list(known)[2:])}; found {item!r}")
+        given[key] = yaml.safe_load(value)
+    return given
 
 
 def run_command(

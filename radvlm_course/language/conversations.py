@@ -79,9 +79,8 @@ def conversation_jobs(
 
 
 def film_key(study: Study, grounded: bool) -> str:
-    """Split, kind, and the film: ``train/grounding/<name of the image file>`` as the method's files are laid out."""
-    name = study.image_path.replace("\\", "/").rpartition("/")[2].partition(".")[0]
-    return f"{study.split}/{'grounding' if grounded else 'standard'}/{name}"
+    """Split, kind and record: ``train/grounding/<study_id>``. A record is one film, and its id its own."""
+    return f"{study.split}/{'grounding' if grounded else 'standard'}/{study.study_id.replace('/', '_')}"
 
 
 def boxes_of(study: Study) -> dict[str, tuple[Box, ...]]:

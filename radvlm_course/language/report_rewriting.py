@@ -7,8 +7,8 @@ after the two sources of the method: MIMIC-CXR, and CheXpert-Plus, whose reports
 
 What no rule can see: a finding that was dropped or turned into its opposite. Read a sample.
 
-Source of the task: RadVLM (Deperrois et al., arXiv 2502.03333), where one report of a study becomes one file
-``filtered_reports/<study_id>.txt``.
+Source of the task: RadVLM (Deperrois et al., arXiv 2502.03333). One file a report,
+``filtered_reports/<study>.txt``; the readers of MIMIC-CXR and CheXpert-Plus take it with ``text_from="filtered"``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from radvlm_course.language.priors import find_prior_references
 from radvlm_course.language.prompts import load_prompt
 from radvlm_course.records import Study
 
-__all__ = ["OUTPUT_FOLDER", "VARIANTS", "check_rewritten", "prompts_of", "rewriting_jobs", "study_key"]
+__all__ = ["OUTPUT_FOLDER", "VARIANTS", "check_rewritten", "prompts_of", "report_key", "rewriting_jobs"]
 
 OUTPUT_FOLDER = "filtered_reports"
 VARIANTS = {"mimic_cxr": "rewrite_mimic_cxr", "chexpert_plus": "rewrite_chexpert_plus"}
@@ -45,6 +45,7 @@ _VIEW = re.compile(
     rf"|\b{_POSITION} (?:{_POSITION} ){{0,2}}(?:views?|radiographs?|films?|projections?)\b|\bportable\b"
     r"|\b(?:single|two) (?:\w+ )?views?\b"
 )
+_CHEXPERT_PATH = re.compile(r"(train|valid|test)/(patient\d+)/(study\d+)/[^/]+$")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -67,7 +68,7 @@ def rewriting_jobs(
         raise ValueError(f"variant: expected {' or '.join(VARIANTS)}, found {variant!r}")
     jobs, skipped, reports = [], Counter[str](), dict[str, str]()
     for study in studies:
-        key = study_key(study)
+        key = report_key(study)
         if not study.report.strip():
             skipped["film without a report"] += 1
         elif key not in reports:
@@ -75,14 +76,24 @@ def rewriting_jobs(
             check = partial(check_rewritten, report=study.report, ignore_rules=ignore_rules)
             jobs.append(Job(key, study.source, partial(_messages, study.report, variant), check))
         elif reports[key] == study.report:
-            skipped["further film of a study"] += 1
+            skipped["further film with the same report"] += 1
         else:
-            raise ValueError(f"study {study.study_id}: expected one report, found two different ones on its films")
+            raise ValueError(f"{key}: expected one report, found two different ones on the films that share it")
     return jobs, skipped
 
 
-def study_key(study: Study) -> str:
-    """The name of a study's files: its id, with ``_`` for ``/``."""
+def report_key(study: Study) -> str:
+    """The name of a report's file, where the dataset's reader looks for it. A record is one film; films share reports.
+
+    MIMIC-CXR: the number of the study; CheXpert-Plus: part, patient and study of the image's path; Open-i: the patient,
+    who has one report; any other dataset: the record's own id.
+    """
+    if study.source == "mimic_cxr":
+        return study.study_id.partition("_")[0]
+    if study.source == "chexpert_plus" and (found := _CHEXPERT_PATH.search(study.image_path)):
+        return "_".join(found.groups())
+    if study.source == "open_i":
+        return study.patient_id
     return study.study_id.replace("/", "_")
 
 

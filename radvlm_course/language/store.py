@@ -25,11 +25,11 @@ from typing import Any
 import filelock
 
 from radvlm_course.language.jobs import Job, Record
+from radvlm_course.whole_files import write_whole
 
 __all__ = ["AnswerStore", "StoreError"]
 
 _KEY_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,150}")
-_PARTIAL = ".writing"
 
 
 class StoreError(RuntimeError):
@@ -134,15 +134,9 @@ class AnswerStore:
         return self.records / f"{_checked(key)}.json"
 
     def _write_whole(self, path: Path, text: str) -> None:
-        """Write a file that appears whole or not at all, even if the process or the machine dies."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.run_folder / _PARTIAL  # one file for all: nothing else writes while this does
+        partial = self.run_folder / ".writing"  # one file for all: nothing else writes while this does
         try:
-            with partial.open("wb") as file:
-                file.write(text.encode("utf-8", "backslashreplace"))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
+            write_whole(path, text.encode("utf-8", "backslashreplace"), partial)
         except OSError as error:
             raise OSError(f"{path} cannot be written, what was kept before stays whole: {error}") from error
 

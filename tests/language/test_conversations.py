@@ -142,7 +142,7 @@ def test_the_facts_are_those_of_the_study(studies) -> None:
 
 def test_grounded_jobs_need_boxes_and_others_never_show_them(studies) -> None:
     grounded, skipped = conversation_jobs(studies, grounded=True)
-    assert [job.key for job in grounded] == [f"train/grounding/film-{number}" for number in (0, 2, 4, 6, 8)]
+    assert [job.key for job in grounded] == [f"train/grounding/s{number}" for number in (0, 2, 4, 6, 8)]
     assert skipped == {"film without boxes": 5}
     system, user = grounded[0].messages()
     assert "character by character" in system["content"] and "Box of nodule: [0.10, 0.20" in user["content"]
@@ -165,8 +165,8 @@ def test_the_command_writes_one_file_a_film(tmp_path, studies, start_model, scri
     assert script("write_conversations").main(options) == 0
     folder = tmp_path / "out" / "conversations" / "train" / ("grounding" if grounded else "standard")
     files = sorted(path.name for path in folder.iterdir())
-    assert files == [f"film-{number}.json" for number in range(0, 10, 2 if grounded else 1)]
-    assert json.loads((folder / "film-4.json").read_text()) == turns(g2=where)
+    assert files == [f"s{number}.json" for number in range(0, 10, 2 if grounded else 1)]
+    assert json.loads((folder / "s4.json").read_text()) == turns(g2=where)
     assert set(model.calls.values()) == {2}  # each was corrected once
     assert script("write_conversations").main(options) == 0 and set(model.calls.values()) == {2}
 

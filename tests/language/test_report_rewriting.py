@@ -13,7 +13,7 @@ import pytest
 
 from radvlm_course.language import endpoint
 from radvlm_course.language.jobs import AnswerRejected
-from radvlm_course.language.report_rewriting import check_rewritten, rewriting_jobs, study_key
+from radvlm_course.language.report_rewriting import check_rewritten, report_key, rewriting_jobs
 
 REPORT = (
     "PA and lateral views of the chest. Compared to the prior study of ___, a 2.5 cm nodule in the left upper lobe is "
@@ -90,8 +90,8 @@ def test_a_report_on_several_films_is_one_job_and_films_without_a_report_are_cou
     films = [*studies, dataclasses.replace(first, image_path="b.png"), dataclasses.replace(first, report=" ")]
     jobs, skipped = rewriting_jobs(films)
     assert [job.key for job in jobs] == [f"s{number}" for number in range(10)]
-    assert skipped == {"further film of a study": 1, "film without a report": 1}
-    with pytest.raises(ValueError, match="study s0: expected one report, found two"):
+    assert skipped == {"further film with the same report": 1, "film without a report": 1}
+    with pytest.raises(ValueError, match="s0: expected one report, found two"):
         rewriting_jobs([first, dataclasses.replace(first, report="Other.")])
     with pytest.raises(ValueError, match="variant: expected"):
         rewriting_jobs(studies, "other")
@@ -104,10 +104,25 @@ def test_the_messages_hold_the_prompt_of_the_variant_and_the_report(studies) -> 
         assert user["role"] == "user" and studies[3].report in user["content"]
 
 
-def test_a_study_in_a_folder_gets_one_file_name(studies) -> None:
-    assert (
-        study_key(dataclasses.replace(studies[0], study_id="train/patient00001/study1")) == "train_patient00001_study1"
-    )
+@pytest.mark.parametrize(
+    ("source", "study_id", "image_path", "key"),
+    [
+        ("mimic_cxr", "50000001_0a-1b", "files/p10/p10000001/s50000001/0a-1b.jpg", "50000001"),
+        (
+            "chexpert_plus",
+            "patient00001_study2_view1",
+            "a/PNG/train/patient00001/study2/view1.png",
+            "train_patient00001_study2",
+        ),
+        ("open_i", "CXR1_1_IM-0001-3001", "images/CXR1_1_IM-0001-3001.png", "p"),
+        ("elsewhere", "a/b", "c.png", "a_b"),
+    ],
+)
+def test_a_report_is_named_as_the_reader_of_its_dataset_looks_for_it(
+    studies, source, study_id, image_path, key
+) -> None:
+    study = dataclasses.replace(studies[0], source=source, study_id=study_id, image_path=image_path, patient_id="p")
+    assert report_key(study) == key
 
 
 def arguments(folder: Path, url: str, *more: str) -> list[str]:
@@ -145,6 +160,15 @@ def test_the_agreement_is_recorded_with_the_answers(tmp_path, studies, start_mod
     assert script("rewrite_reports").main(options) == 0
     settings = json.loads((tmp_path / "out" / "filtered_reports.run" / "settings.json").read_text())
     assert settings["covered_by"] == "DUA 12" and set(settings["prompts"]) >= {"rewrite_mimic_cxr", "rewrite_report"}
+
+
+def test_options_of_the_reader_are_passed_on_and_wrong_ones_named(tmp_path, studies, start_model, script) -> None:
+    (tmp_path / "data" / "film-0.png").unlink()  # a film that check_images would miss, too
+    options = arguments(tmp_path, start_model().url, "--yes")
+    with pytest.raises(SystemExit, match=r"expected KEY=VALUE with a key of .*check_images; found 'colour=red'"):
+        script("rewrite_reports").main([*options, "--reader", "colour=red"])
+    assert script("rewrite_reports").main([*options, "--reader", "check_images=true"]) == 0
+    assert not list((tmp_path / "out" / "filtered_reports").iterdir())  # these films are no pictures
 
 
 def test_the_exit_status_tells_what_is_missing(tmp_path, studies, start_model, script, reply, capsys) -> None:
