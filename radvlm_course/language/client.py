@@ -267,7 +267,8 @@ class _OneAddress(httpx2.AsyncHTTPTransport):
     """Opens connections to one scheme, host and port; anything else is an error before it is sent."""
 
     def __init__(self, url: httpx2.URL) -> None:
-        super().__init__(limits=httpx2.Limits(max_connections=None, keepalive_expiry=30.0), proxy=None)
+        limits = httpx2.Limits(max_connections=None, keepalive_expiry=30.0)
+        super().__init__(verify=url.scheme == "https", limits=limits, proxy=None)  # http needs no certificates
         self._address = _address(url)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

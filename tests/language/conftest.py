@@ -182,7 +182,7 @@ def start_model():
         model.stop()
 
 
-QUICK = {"timeout_seconds": 0.5, "tries": 3, "first_pause": 0.01, "longest_pause": 0.02}
+QUICK = {"timeout_seconds": 30.0, "tries": 3, "first_pause": 0.01, "longest_pause": 0.02}
 
 
 @pytest.fixture

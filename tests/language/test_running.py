@@ -46,7 +46,7 @@ FAULTS = {
     0: ([{}], "accepted"),
     1: ([{"status": 429, "headers": {"retry-after": "0.05"}, "body": b"{}"}] * 3 + [{}], "accepted"),
     2: ([{"status": 500, "body": b"oops"}, {}], "accepted"),
-    3: ([{"hang": 1.2}, {}], "accepted"),
+    3: ([{"hang": 3.0}, {}], "accepted"),
     4: ([{"cut": True}, {"cut": True}, {}], "accepted"),
     5: ([{"body": b'{"choices": ['}, {}], "accepted"),
     6: ([{"text": "I'm sorry, but I can't help with that."}], "rejected"),
@@ -64,7 +64,7 @@ def behave(reply, study: str, number: int):
 
 def test_under_every_fault_each_study_ends_once_as_it_should(tmp_path: Path, start_model, connect, reply) -> None:
     model = start_model(partial(behave, reply))
-    client = connect(model, tries=5)
+    client = connect(model, tries=5, timeout_seconds=1.5)
     summary = run(tmp_path, client, make_jobs(55), concurrency=8)
     expected = {f"s{number}": FAULTS[number % 11][1] for number in range(55)}
     assert outcomes(tmp_path) == expected
@@ -81,8 +81,8 @@ def test_under_every_fault_each_study_ends_once_as_it_should(tmp_path: Path, sta
 
 
 def test_calls_under_way_are_bounded(tmp_path: Path, start_model, connect, reply) -> None:
-    model = start_model(lambda study, number: reply(hang=0.02))
-    run(tmp_path, connect(model, timeout_seconds=10), make_jobs(30), concurrency=3)
+    model = start_model(lambda study, number: reply(hang=0.1))
+    run(tmp_path, connect(model), make_jobs(15), concurrency=3)
     assert model.most_at_a_time == 3
 
 

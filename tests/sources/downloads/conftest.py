@@ -19,7 +19,7 @@ import pytest
 from radvlm_course.sources.downloads.fetching import Fetcher, FetchSettings
 from radvlm_course.sources.downloads.table import RemoteFile
 
-QUICK = FetchSettings(tries=3, silence_seconds=0.5, first_pause=0.01, longest_pause=0.02)
+QUICK = FetchSettings(tries=3, silence_seconds=30, first_pause=0.01, longest_pause=0.02)
 
 
 @dataclass
