@@ -7,10 +7,10 @@ the network: between machines use a private network or a TLS proxy.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from pathlib import Path
 
+from radvlm_course.hosts import is_loopback
 from radvlm_course.rewards.service.wire import TOKEN_VARIABLE
 
 __all__ = ["AccessError", "check_host", "is_loopback", "read_token"]
@@ -20,14 +20,6 @@ _SHORTEST_TOKEN = 16
 
 class AccessError(ValueError):
     """A token that is missing or unfit; says where one is expected. Never shows the token."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address; a name other than ``localhost`` counts as elsewhere."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def read_token(file: str | os.PathLike[str] | None = None) -> str | None:
