@@ -50,13 +50,13 @@ class KindOfReport:
 
 KINDS = {
     "reference": KindOfReport("the reference itself", right=True),
-    "paraphrase": KindOfReport("every sentence in other words where the grammar has some", right=True),
+    "paraphrase": KindOfReport("every sentence in other words", right=True),
     "sentence added": KindOfReport("the reference and a finding that is not there"),
-    "flipped negation": KindOfReport("one finding denied; on a normal film, one affirmed"),
+    "flipped negation": KindOfReport("one finding denied (normal film: affirmed)"),
     "wrong side": KindOfReport("one finding put on the other side"),
     "changed severity": KindOfReport("one finding graded as the opposite"),
     "omission": KindOfReport("one finding not mentioned"),
-    "normal for all": KindOfReport("one and the same normal report for every film"),
+    "normal for all": KindOfReport("one normal report for every film"),
     "empty": KindOfReport("no text at all"),
 }
 

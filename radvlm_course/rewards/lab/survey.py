@@ -22,14 +22,24 @@ from radvlm_course.rewards.base import Reward
 from radvlm_course.rewards.lab.candidates import KINDS, KindOfReport, make_candidates, normal_report
 from radvlm_course.rewards.lab.strategies import Reader, everything_at_once, sentence_chances, surest_first
 
-__all__ = ["STRATEGIES", "Margin", "Survey", "looking_pays", "phantom_example", "score_candidates", "survey_rewards"]
+__all__ = [
+    "HONEST",
+    "PARAPHRASE",
+    "STRATEGIES",
+    "Margin",
+    "Survey",
+    "looking_pays",
+    "phantom_example",
+    "score_candidates",
+    "survey_rewards",
+]
 
-HONEST = "honest"
+HONEST, PARAPHRASE = "honest", "paraphrase"
 STRATEGIES = {
-    HONEST: KindOfReport("an imperfect reader reports what it read, in its own words"),
-    "surest sentence": KindOfReport("the one sentence of the honest report that is most often right"),
+    HONEST: KindOfReport("an imperfect reader, in its own words"),
+    "surest sentence": KindOfReport("its one sentence that is most often right"),
     "normal for all": KINDS["normal for all"],
-    "everything at once": KindOfReport("every finding affirmed and every finding denied"),
+    "everything at once": KindOfReport("every finding affirmed, and denied"),
     "empty": KINDS["empty"],
 }
 _CANDIDATES, _READING = range(2)  # random streams
@@ -54,6 +64,11 @@ class Margin:
         """Whether the mean is above 0 by more than two standard errors."""
         return self.mean > 2 * self.error
 
+    @property
+    def is_no_loss(self) -> bool:
+        """Whether the mean is 0 or above."""
+        return self.mean >= -1e-9
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -71,6 +86,10 @@ class Survey:
     def rewards(self) -> tuple[str, ...]:
         return tuple(self.values[HONEST])
 
+    @property
+    def films(self) -> int:
+        return len(next(iter(self.values[HONEST].values())))
+
     def mean(self, kind: str, reward: str) -> float:
         """Mean reward over the films that have the kind."""
         return float(np.nanmean(self.values[kind][reward]))
@@ -83,6 +102,10 @@ class Survey:
         error = float(differences.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
         return Margin(float(differences.mean()), error, count)
 
+    def mistakes(self) -> list[str]:
+        """The candidates that are wrong in one thing and otherwise the reference."""
+        return [kind for kind, about in KINDS.items() if not about.right and kind not in STRATEGIES]
+
     def gamed_by(self, reward: str) -> dict[str, Margin]:
         """The strategies that clearly earn more than honest reports, the best paid first."""
         margins = {kind: self.margin(kind, reward) for kind in STRATEGIES if kind != HONEST}
@@ -91,10 +114,9 @@ class Survey:
 
     def blind_to(self, reward: str) -> dict[str, Margin]:
         """The wrong candidates that earn no less than the paraphrase, the best paid first."""
-        wrong = [kind for kind, about in KINDS.items() if not about.right and kind not in STRATEGIES]
-        margins = {kind: self.margin(kind, reward, "paraphrase") for kind in wrong}
+        margins = {kind: self.margin(kind, reward, PARAPHRASE) for kind in self.mistakes()}
         paid = sorted(margins.items(), key=lambda item: -item[1].mean)
-        return {kind: margin for kind, margin in paid if margin.mean >= -1e-9}
+        return {kind: margin for kind, margin in paid if margin.is_no_loss}
 
 
 def phantom_example(film: Film, number: int = 0) -> Example:
