@@ -77,7 +77,7 @@ def draw_reward_table(
             framed = bool(yardstick) and kind not in right and row[name] >= scores[yardstick][name] - 1e-9
             cells.append(_Cell(f"{row[name]:.{decimals}f}", _PAYS((row[name] - low) / (high - low)), framed))
         rows[kind] = cells
-    lines = [f"Framed: a wrong answer that earns no less than the {yardstick}."] if yardstick else []
+    lines = [f"Framed: earns no less than \u201c{yardstick}\u201d and should not."] if yardstick else []
     return _draw(columns, {"": rows}, notes or {}, title, [*lines, *([caption] if caption else [])], name_width)
 
 

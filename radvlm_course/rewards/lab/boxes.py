@@ -31,7 +31,7 @@ BOX_KINDS = {
     "three times too large": "the same centre, three times the area",
     "whole film": "one box around everything",
     "exact, twice": "every true box written twice",
-    "exact, then four strays": "the true boxes, then four small boxes at the lower edge",
+    "exact, then four strays": "the true boxes, then four small ones",
     "four strays, then exact": "the same boxes in the other order",
     "one of two": "one true box where there are several",
     "in thousandths": "the true boxes in another coordinate space",
@@ -40,7 +40,7 @@ BOX_KINDS = {
 BOX_STRATEGIES = {
     "honest": "an imperfect reader's boxes",
     "honest, widened": "the same boxes with twice the area, to be safe",
-    "honest, then guesses": f"the same boxes, then {GUESSES} places where this finding was on other films",
+    "honest, then guesses": f"then {GUESSES} places where the finding was on other films",
     "guesses only": f"those {GUESSES} places, without a look at the film",
     "mean box": "one box for each finding: the mean over other films",
     "whole film": "one box around everything",

@@ -22,7 +22,7 @@ from radvlm_course.phantoms.labeller import label_report
 from radvlm_course.phantoms.reports import LUNG_FINDINGS, Clause, join_clauses, wordings
 from radvlm_course.phantoms.shapes import Lesion
 
-__all__ = ["GRADES", "KINDS", "KindOfReport", "make_candidates", "normal_report", "random_lesion"]
+__all__ = ["GRADES", "KINDS", "OTHER_SIDE", "KindOfReport", "make_candidates", "normal_report", "random_lesion"]
 
 GRADES = {
     "cardiomegaly": ("mild", "moderate", "severe"),
@@ -32,7 +32,7 @@ GRADES = {
     "nodule": ("nodule", "mass"),
 }
 _SHAPES = {"atelectasis": ("linear", "segmental")}
-_OTHER_SIDE = {"left": "right", "right": "left", "": ""}
+OTHER_SIDE = {"left": "right", "right": "left", "": ""}
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _reworded(clause: Clause, lesions: Sequence[Lesion], rng: np.random.Generato
 
 
 def _with_finding_added(film: Film, rng: np.random.Generator) -> str:
-    """A finding that the report neither affirms nor, if there is one, denies."""
+    """The report and an absent finding: one that it does not mention or, if it mentions all, one that it denies."""
     labels = label_report(film.report)
     absent = [finding for finding in FINDINGS if finding not in labels]
     absent = absent or [finding for finding, value in labels.items() if value == 0]
@@ -141,7 +141,7 @@ def _mirrored(lesions: list[Lesion]) -> list[Lesion] | None:
     """A finding of one side on the other; None if it is on both."""
     if len(lesions) > 1:
         return None
-    return [replace(lesion, side=_OTHER_SIDE[lesion.side]) for lesion in lesions]
+    return [replace(lesion, side=OTHER_SIDE[lesion.side]) for lesion in lesions]
 
 
 def _regraded(lesions: list[Lesion]) -> list[Lesion] | None:

@@ -21,14 +21,12 @@ from radvlm_course.phantoms.findings import BOTH_SIDES, FINDINGS
 from radvlm_course.phantoms.reports import LUNG_FINDINGS, Clause, join_clauses, wordings, write_report
 from radvlm_course.phantoms.shapes import Lesion
 from radvlm_course.rewards.facts import report_facts
-from radvlm_course.rewards.lab.candidates import GRADES, random_lesion
+from radvlm_course.rewards.lab.candidates import GRADES, OTHER_SIDE, random_lesion
 
 __all__ = ["Chances", "Reader", "everything_at_once", "sentence_chances", "sentence_key", "surest_first"]
 
 Chances = Mapping[tuple[tuple[str, ...], int], float]
 """(findings, value) of a sentence -> how likely it is right, 0 to 1."""
-
-_OTHER_SIDE = {"left": "right", "right": "left", "": ""}
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Reader:
 
     def _seen(self, lesion: Lesion, rng: np.random.Generator) -> Lesion:
         if rng.random() < self.wrong_side:
-            lesion = replace(lesion, side=_OTHER_SIDE[lesion.side])
+            lesion = replace(lesion, side=OTHER_SIDE[lesion.side])
         if rng.random() < self.wrong_grade and lesion.finding in GRADES:
             lesion = replace(lesion, severity=str(rng.choice(GRADES[lesion.finding])))
         return lesion

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from radvlm_course.phantoms.film import Film, plan_film
-from radvlm_course.phantoms.reports import join_clauses
+from radvlm_course.phantoms.reports import Clause, join_clauses
 from radvlm_course.records import Example
 from radvlm_course.rewards import get_reward
 from radvlm_course.rewards.base import Reward
@@ -28,8 +28,10 @@ __all__ = [
     "STRATEGIES",
     "Margin",
     "Survey",
+    "built",
     "looking_pays",
     "phantom_example",
+    "read_films",
     "score_candidates",
     "survey_rewards",
 ]
@@ -103,8 +105,9 @@ class Survey:
         return Margin(float(differences.mean()), error, count)
 
     def mistakes(self) -> list[str]:
-        """The candidates that are wrong in one thing and otherwise the reference."""
-        return [kind for kind, about in KINDS.items() if not about.right and kind not in STRATEGIES]
+        """The candidates of these films that are wrong in one thing and otherwise the reference."""
+        made = [kind for kind in KINDS if kind in self.values]
+        return [kind for kind in made if not KINDS[kind].right and kind not in STRATEGIES]
 
     def gamed_by(self, reward: str) -> dict[str, Margin]:
         """The strategies that clearly earn more than honest reports, the best paid first."""
@@ -202,10 +205,12 @@ def looking_pays(
 
 
 def built(rewards: Sequence[str | Reward]) -> list[Reward]:
+    """Rewards by name built, others as they are."""
     return [get_reward(reward) if isinstance(reward, str) else reward for reward in rewards]
 
 
-def read_films(films: Sequence[Film], reader: Reader, seed: int) -> list:
+def read_films(films: Sequence[Film], reader: Reader, seed: int) -> list[tuple[Clause, ...]]:
+    """What a reader reports of each film, as clauses; the n-th film's errors depend on ``seed`` and n alone."""
     return [reader.report(film, np.random.default_rng([seed, _READING, n])) for n, film in enumerate(films)]
 
 

@@ -82,6 +82,13 @@ def test_looking_pays_for_good_readers_and_not_for_bad_ones():
         assert earned[0] > blind > earned[-1]
 
 
+def test_normal_films_alone_have_no_side_to_swap():
+    normal = [seed for seed in range(60) if not plan_film(seed).case.lesions][:3]
+    survey = survey_rewards(normal, ["fact_f1"])
+    assert survey.mistakes() == ["sentence added", "flipped negation"]
+    assert survey.films == 3 and survey.blind_to("fact_f1") == {}
+
+
 def test_no_phantom_is_refused():
     with pytest.raises(ValueError, match="at least one phantom"):
         survey_rewards([], ["gleu"])
