@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from radvlm_course.rewards.choices import check_choices, read_choices
 from radvlm_course.settings import ProfileError, build_settings, close_matches, limits, load_yaml, parse_yaml
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "SftSettings",
     "VisionPretrainingSettings",
     "available_profiles",
+    "check_reward",
     "check_trainer_options",
     "load_profile",
     "parse_override",
@@ -131,14 +133,15 @@ class GrpoSettings:
     """One GRPO stage.
 
     Attributes:
-        reward: a name in :mod:`radvlm_course.rewards`, or several with their weights in the sum, for example
-            ``{radcliq: 1, thinking_format: 0.1}``.
+        reward: a name in :mod:`radvlm_course.rewards`, or several with their weights in the sum, or with weight and
+            options: ``{radgraph: {weight: 1, level: partial}, thinking_format: 0.1}``
+            (:mod:`radvlm_course.rewards.choices` has all forms).
         prompts_per_step: prompts of one generation; each gets ``trainer.num_generations`` completions.
         trainer: fields of ``trl.GRPOConfig``.
         muon_learning_rate: as in :class:`SftSettings`.
     """
 
-    reward: str | dict[str, float]
+    reward: str | dict[str, Any]
     prompts_per_step: int = field(metadata=limits(1))
     trainer: dict[str, Any]
     freeze_vision: bool = True
@@ -251,6 +254,21 @@ def check_trainer_options(section: SftSettings | GrpoSettings, config_class: typ
             )
 
 
+def check_reward(section: GrpoSettings, name: str) -> None:
+    """Check that the rewards of a section exist and have the options they are given; builds and loads none.
+
+    Args:
+        name: the section's name in the profile, for the message.
+
+    Raises:
+        ProfileError: an unknown reward, an option that it does not have, or one that it needs and is not given.
+    """
+    try:
+        check_choices(read_choices(section.reward))
+    except ValueError as error:
+        raise ProfileError(f"{name}.reward: {error}") from error
+
+
 def _profile_path(name_or_path: str | os.PathLike[str]) -> Path:
     text = os.fspath(name_or_path)
     if text.endswith((".yaml", ".yml")) or "/" in text or "\\" in text:
@@ -289,3 +307,8 @@ def _check_together(profile: Profile, source: str) -> None:
         raise ProfileError(f"{source}: model.name_or_path must name a model for model.kind {profile.model.kind!r}")
     if profile.curate.source == "phantom" and (missing := set(SPLITS) - set(profile.curate.patients)):
         raise ProfileError(f"{source}: curate.patients must give a number for {', '.join(sorted(missing))}")
+    for name in ("grpo_grounding", "grpo_reports"):
+        try:
+            read_choices(getattr(profile, name).reward)
+        except ValueError as error:
+            raise ProfileError(f"{source}: {name}.reward: {error}") from error

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from radvlm_course.profiles import Profile, check_trainer_options, load_profile
+from radvlm_course.profiles import Profile, check_reward, check_trainer_options, load_profile
 from radvlm_course.records import Example, Study, read_jsonl
 from radvlm_course.runs import Run, RunError, append_jsonl
 
@@ -70,14 +70,16 @@ class Course:
         return self.run.folder / stage
 
     def check(self) -> None:
-        """Hold the profile's trainer settings against the installed TRL, before hours are spent.
+        """Hold the profile's trainer settings against the installed TRL and its rewards against ours, before hours are
+        spent.
 
         Raises:
-            ProfileError: a setting that the installed version does not have.
+            ProfileError: a setting that the installed version does not have, or a reward or option that we have not.
         """
         check_trainer_options(self.profile.sft, "trl.SFTConfig", "sft")
         for name in ("grpo_grounding", "grpo_reports"):
             check_trainer_options(getattr(self.profile, name), "trl.GRPOConfig", name)
+            check_reward(getattr(self.profile, name), name)
 
     def stages(self) -> tuple[str, ...]:
         """The stages that this run has: without reports in the source there is no GRPO on reports."""
@@ -239,7 +241,7 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
         loaded.model,
         loaded.processor,
         examples,
-        settings.reward if isinstance(settings.reward, dict) else [settings.reward],
+        settings.reward,
         folder,
         options,
         profile.seed,

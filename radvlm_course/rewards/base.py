@@ -159,7 +159,7 @@ class Reward(ABC):
 class TextReward(Reward):
     """Base class of rewards that compare a response with the example's answer, as text."""
 
-    tasks = TEXT_TASKS
+    tasks: tuple[str, ...] = TEXT_TASKS
 
     def check_example(self, example: Example) -> None:
         """As in the base class; also refuses an example whose reference is not a text or is blank.
