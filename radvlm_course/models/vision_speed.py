@@ -129,7 +129,7 @@ def _of_each_image(encoded: Any, images: int) -> list[torch.Tensor]:
 
 
 def _digest(tensor: torch.Tensor) -> bytes:
-    values = tensor.detach().contiguous().cpu().view(torch.uint8).numpy()
+    values = tensor.detach().contiguous().cpu().view(torch.uint8).numpy().tobytes()
     return hashlib.blake2b(values, digest_size=16).digest()
 
 
