@@ -1,7 +1,7 @@
 """Facts of phantom reports: what is read, what agrees, and how each measure is cheated."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radvlm_course.records import Example
@@ -73,6 +73,7 @@ FACTS = st.frozensets(
 )
 
 
+@settings(deadline=None)
 @given(FACTS, FACTS)
 def test_f1_lies_between_precision_and_recall_and_swapping_swaps_them(stated, true) -> None:
     found, swapped = compare_facts(stated, true), compare_facts(true, stated)

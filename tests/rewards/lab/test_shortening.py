@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radvlm_course.rewards.lab.shortening import best_length, expected_scores, measure_lengths
@@ -36,6 +36,7 @@ def test_expectations_equal_the_mean_over_all_outcomes():
 CHANCES = st.lists(st.floats(0.01, 1), min_size=1, max_size=12).map(lambda values: sorted(values, reverse=True))
 
 
+@settings(deadline=None)
 @given(CHANCES, st.integers(1, 12))
 def test_precision_wants_one_fact_recall_all_and_f1_those_above_half_of_itself(chances, true):
     scores = expected_scores(chances, true)
