@@ -54,7 +54,8 @@ class CallSettings:
         max_tokens: longest answer.
         temperature: None leaves it to the endpoint.
         seed: for endpoints that have one.
-        extra: further fields of the request, such as vLLM's ``{"chat_template_kwargs": {"enable_thinking": False}}``.
+        extra: further fields of the request, such as vLLM's ``{"chat_template_kwargs": {"enable_thinking": False}}``;
+            ``max_completion_tokens`` replaces ``max_tokens``.
         timeout_seconds: for a whole answer, not for a piece of it.
         tries: how many tries of a call may fail; one that was answered with ``Retry-After`` has not failed.
         give_up_seconds: no further try begins after this time.
@@ -168,7 +169,13 @@ class LanguageClient:
 
     def _request(self, messages: Sequence[Message]) -> dict[str, Any]:
         settings = self.settings
-        request = {"model": self.endpoint.model, "messages": list(messages), "max_tokens": settings.max_tokens}
+        request: dict[str, Any] = {
+            "model": self.endpoint.model,
+            "messages": list(messages),
+            "max_tokens": settings.max_tokens,
+        }
+        if "max_completion_tokens" in settings.extra:  # what some endpoints want instead
+            del request["max_tokens"]
         optional = {"temperature": settings.temperature, "seed": settings.seed, "extra_body": dict(settings.extra)}
         return request | {name: value for name, value in optional.items() if value not in (None, {})}
 

@@ -183,6 +183,7 @@ def _settings(options: argparse.Namespace, prompts: Mapping[str, str]) -> dict[s
         "prompts": dict(prompts),
         "ignored_rules": sorted(options.ignore_rules),
         "source": options.source,
+        "reader": sorted(options.reader),
         **_call_settings(options).provenance(),
     }
 

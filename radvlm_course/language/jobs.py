@@ -14,8 +14,9 @@ from radvlm_course.chat import split_thought
 from radvlm_course.language.client import Answer, CallRefused, LanguageClient, Message
 from radvlm_course.language.prompts import load_prompt
 
-__all__ = ["AnswerRejected", "Attempt", "Job", "Record", "Verdict", "ask_until_accepted"]
+__all__ = ["REFUSED_BY_ENDPOINT", "AnswerRejected", "Attempt", "Job", "Record", "Verdict", "ask_until_accepted"]
 
+REFUSED_BY_ENDPOINT = "refused_by_endpoint"
 _SHOWN_CHARACTERS = 8000  # of a rejected answer
 
 Outcome = Literal["accepted", "nothing_left", "rejected"]
@@ -108,7 +109,7 @@ async def ask_until_accepted(client: LanguageClient, job: Job, attempts: int = 3
             made.append(_attempt(answer, rejected))
             conversation = [*messages, *_remark(answer, rejected)]
         except CallRefused as refused:
-            made.append(Attempt("", "", 0, 0, "refused_by_endpoint", str(refused)))
+            made.append(Attempt("", "", 0, 0, REFUSED_BY_ENDPOINT, str(refused)))
             break
         else:
             made.append(_attempt(answer))

@@ -1,8 +1,8 @@
 """Run jobs: a fixed number at a time, a progress bar, a count of everything that happened.
 
 Four ends of a job: accepted, nothing left, rejected (all three are recorded), and failed: the endpoint gave no answer
-for now. A failed job is not recorded, so that the next run asks again. When many fail in a row the endpoint is down
-and the run stops, with everything so far kept.
+for now. A failed job is not recorded, so that the next run asks again. When many fail in a row, or are refused by the
+endpoint, something is wrong with it and the run stops, with everything so far kept.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from radvlm_course.language.client import CallFailed, LanguageClient
 from radvlm_course.language.endpoint import EndpointError
-from radvlm_course.language.jobs import Job, Record, ask_until_accepted
+from radvlm_course.language.jobs import REFUSED_BY_ENDPOINT, Job, Record, ask_until_accepted
 from radvlm_course.language.store import AnswerStore
 
 __all__ = ["RunSummary", "run_jobs"]
@@ -85,7 +85,7 @@ async def run_jobs(
         concurrency: calls under way at a time.
         attempts: how often an answer may be rejected.
         again: do those again that an earlier run rejected.
-        failures_in_a_row: stop after so many jobs without an answer, one after the other.
+        failures_in_a_row: stop after so many jobs that failed or were refused by the endpoint, one after the other.
 
     Raises:
         EndpointRefused: a job carries data that must not go to the endpoint; found before the first call.
@@ -127,19 +127,22 @@ class _Runner:
             try:
                 record = await ask_until_accepted(self.client, job, self.attempts)
             except CallFailed as error:
-                self._count_failure(error)
+                self.summary.failed[error.reason] += 1
+                self._stop_if_many(str(error))
                 continue
-            self._in_a_row = 0
             self.store.write(record)
             self.summary.count(record)
             self.bar.update()
             self.bar.set_postfix(self.summary.outcomes, refresh=False)
+            if record.code == REFUSED_BY_ENDPOINT:
+                self._stop_if_many(record.attempts[-1].explanation)
+            else:
+                self._in_a_row = 0
 
-    def _count_failure(self, error: CallFailed) -> None:
-        self.summary.failed[error.reason] += 1
+    def _stop_if_many(self, last: str) -> None:
         self._in_a_row += 1
         if self._in_a_row >= self.failures_in_a_row:
             raise EndpointError(
-                f"{self.client.endpoint.base_url}: {self._in_a_row} studies in a row got no answer (last: {error}). "
-                "What is done is kept; run again when the endpoint is back"
-            ) from error
+                f"{self.client.endpoint.base_url}: {self._in_a_row} studies in a row got no answer (last: {last}). "
+                "What is done is kept; run again when the endpoint is mended, with --again if it refused requests"
+            )

@@ -37,6 +37,12 @@ def test_an_answer_comes_with_its_size_and_the_request_with_its_settings(start_m
     ]
 
 
+def test_endpoints_that_count_completion_tokens_are_asked_so(start_model, connect) -> None:
+    model = start_model()
+    ask(connect(model, temperature=None, extra={"max_completion_tokens": 9}))
+    assert model.requests == [{"model": "m", "messages": MESSAGES, "max_completion_tokens": 9}]
+
+
 FAULTS = {
     "too many requests (429)": {"status": 429, "body": b"slow down"},
     "server error (500)": {"status": 500, "body": b"{}"},

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radvlm_course.boxes import Box, format_box
@@ -115,6 +115,7 @@ def test_without_boxes_given_none_may_be_written_and_none_is_needed() -> None:
 unit = st.integers(0, 100).map(lambda value: value / 100)
 
 
+@settings(deadline=None)
 @given(st.lists(unit, min_size=4, max_size=4), st.integers(0, 3), st.sampled_from([-0.01, 0.01]))
 def test_a_box_moved_by_a_hundredth_anywhere_is_found(corners, index, step) -> None:
     moved = list(Box(0.38, 0.47, 0.76, 0.62).to_list())

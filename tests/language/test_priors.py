@@ -1,10 +1,11 @@
 """References to earlier studies: sentences written by hand, with the rule that must find each, and innocent ones."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radvlm_course.language.priors import find_prior_references, prior_rules
+from radvlm_course.phantoms.film import plan_film
 
 # Rule -> sentences in which it, at least, must fire.
 REFERENCES = {
@@ -196,12 +197,20 @@ def test_a_rule_can_be_ignored_and_a_rule_that_does_not_exist_cannot() -> None:
         find_prior_references("No new effusion.", ignore=("no_news",))
 
 
+def test_reports_of_the_phantom_corpus_are_innocent() -> None:
+    reports = [plan_film(seed).report for seed in range(40)]
+    assert len(set(reports)) > 30
+    assert [find_prior_references(report) for report in reports] == [[]] * 40
+
+
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
 def test_any_text_is_read_without_error(text: str) -> None:
     for reference in find_prior_references(text):
         assert reference.words in reference.sentence
 
 
+@settings(deadline=None)
 @given(st.sampled_from([text for texts in REFERENCES.values() for text in texts]), st.sampled_from(INNOCENT))
 def test_innocent_sentences_around_a_reference_do_not_hide_it(reference: str, innocent: str) -> None:
     alone = {(found.rule, found.words) for found in find_prior_references(reference)}

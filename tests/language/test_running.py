@@ -46,7 +46,7 @@ FAULTS = {
     0: ([{}], "accepted"),
     1: ([{"status": 429, "headers": {"retry-after": "0.05"}, "body": b"{}"}] * 3 + [{}], "accepted"),
     2: ([{"status": 500, "body": b"oops"}, {}], "accepted"),
-    3: ([{"hang": 3.0}, {}], "accepted"),
+    3: ([{"hang": 6.0}, {}], "accepted"),
     4: ([{"cut": True}, {"cut": True}, {}], "accepted"),
     5: ([{"body": b'{"choices": ['}, {}], "accepted"),
     6: ([{"text": "I'm sorry, but I can't help with that."}], "rejected"),
@@ -64,7 +64,7 @@ def behave(reply, study: str, number: int):
 
 def test_under_every_fault_each_study_ends_once_as_it_should(tmp_path: Path, start_model, connect, reply) -> None:
     model = start_model(partial(behave, reply))
-    client = connect(model, tries=5, timeout_seconds=1.5)
+    client = connect(model, tries=5, timeout_seconds=4)
     summary = run(tmp_path, client, make_jobs(55), concurrency=8)
     expected = {f"s{number}": FAULTS[number % 11][1] for number in range(55)}
     assert outcomes(tmp_path) == expected
@@ -106,6 +106,15 @@ def test_an_endpoint_that_is_down_stops_the_run_and_keeps_what_is_done(
     with pytest.raises(EndpointError, match=r"4 studies in a row got no answer.*server error"):
         run(tmp_path, connect(model), make_jobs(200), concurrency=2, failures_in_a_row=4)
     assert set(outcomes(tmp_path)) == {f"s{number}" for number in range(10)} and len(model.calls) < 20
+
+
+def test_an_endpoint_that_refuses_every_request_stops_the_run(tmp_path: Path, start_model, connect, reply) -> None:
+    model = start_model(lambda study, number: reply(status=400, body=b"no such parameter"))
+    with pytest.raises(EndpointError, match=r"4 studies in a row .*no such parameter.*--again"):
+        run(tmp_path, connect(model), make_jobs(200), concurrency=2, failures_in_a_row=4)
+    assert sum(model.calls.values()) < 10
+    model.behave = lambda study, number: reply()
+    assert run(tmp_path, connect(model), make_jobs(10), again=True).outcomes == {"accepted": 10}
 
 
 def test_a_wrong_key_stops_the_run_at_once(tmp_path: Path, start_model, connect, reply) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radvlm_course.language.jobs import Attempt, Job, Record
@@ -159,6 +159,7 @@ def test_a_disk_that_is_full_leaves_what_was_there(tmp_path: Path, monkeypatch: 
         assert store.pending([job("a")]) == [] and (store.read("a") or record("b")).output == "First."
 
 
+@settings(deadline=None)
 @given(output=st.text())
 def test_any_text_comes_back_from_its_record(tmp_path_factory: pytest.TempPathFactory, output: str) -> None:
     folder = tmp_path_factory.mktemp("store")
