@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -159,14 +159,16 @@ def _studies(
     for entry in reports:
         is_second = entry.patient in patients
         patients.add(entry.patient)
-        listed.update(image_key(image) for image in entry.images)
+        images = _first_time(entry.images, listed)
         if not options.wants(entry.patient):
             continue
         if problem := _problem_of_report(entry, is_second):
             report.skip(problem, f"{entry.place} ({entry.patient})")
             continue
+        for _ in range(len(entry.images) - len(images)):
+            report.skip("film that a report lists again", f"{entry.place} ({entry.patient})")
         text, findings = _text(entry, options, report), _findings(entry, report)
-        for image in entry.images:
+        for image in images:
             film = films.find(stems.get(image_key(image), image))
             if film is None:
                 continue
@@ -189,6 +191,16 @@ def _studies(
         if options.split == "train" and key not in listed:
             report.skip("image file that no report lists", films.place(stem))
     report.warn(f"{NAME}, {options.split}")
+
+
+def _first_time(images: Iterable[str], listed: set[str]) -> list[str]:
+    """The images that no report has listed yet, each once; they count as listed from now on."""
+    new = []
+    for image in images:
+        if image_key(image) not in listed:
+            listed.add(image_key(image))
+            new.append(image)
+    return new
 
 
 def _problem_of_report(entry: OpenIReport, is_second: bool) -> str:

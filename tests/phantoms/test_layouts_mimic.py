@@ -129,7 +129,7 @@ def test_the_leak_of_another_split_is_found_by_the_names_and_closed_by_the_optio
     mixture = {"name": "both", "splits": dict.fromkeys(("train", "test"), tasks), "parquet": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(LeakError, match="image in two splits"):
+        with pytest.raises(LeakError, match="in two splits"):
             build_mixture(mixture, lambda split: together(split, "any"), tmp_path / "leak", 0, progress=False)
         card = build_mixture(mixture, lambda split: together(split, "same"), tmp_path / "safe", 0, progress=False)
     assert card.examples["train"]["report_generation"] == sum(study.split == "train" for study in phantoms)

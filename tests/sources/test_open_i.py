@@ -147,6 +147,17 @@ def test_thickening_is_of_the_pleura_only_where_the_label_says_so(root: Path, re
     assert present["2_IM-1-1001"] == {"other abnormality"}
 
 
+def test_a_film_that_is_listed_again_is_counted_and_given_once(root: Path, read_dataset: ReadAll) -> None:
+    write(root, 8, "Text.", "", "normal", "CXR8_IM-1-1001")
+    path = root / "ecgen-radiology" / "8.xml"
+    listed = re.findall(r"<parentImage.*?(?:/>|</parentImage>)", path.read_text())[0]
+    path.write_text(path.read_text().replace(listed, listed * 2))
+    write(root, 9, "Text.", "", "normal", "CXR8_IM-1-1001")
+    studies, report = read_dataset("open_i", root)
+    assert [study.patient_id for study in studies if study.study_id == "8_IM-1-1001"] == ["CXR8"]
+    assert report.skipped["film that a report lists again"] == 2
+
+
 BAD_FILES = {
     "": "report file that is not XML",
     "<eCitation>": "report file that is not XML",
@@ -170,7 +181,7 @@ def test_a_bad_report_is_counted_and_the_others_read(
     (root / "ecgen-radiology" / "9.xml").write_text(content)
     if '"cut"' in content:
         whole = (root / "NLMCXR_png" / "CXR2_IM-1-1001.png").read_bytes()
-        (root / "NLMCXR_png" / "cut.png").write_bytes(whole[:60])
+        (root / "NLMCXR_png" / "cut.png").write_bytes(whole[:40])
     tried["open_i"] += 1
     studies, report = read_dataset("open_i", root)
     assert report.skipped.pop("sentence with XXXX") == 3
