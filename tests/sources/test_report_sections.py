@@ -296,6 +296,6 @@ def test_a_section_is_found_whatever_stands_around_it(
     ["FINDINGS:" * 30_000, "A" * 200_000, "FINAL REPORT\n" * 20_000, " \n" * 100_000, "A:\n" * 60_000, "_" * 99_999],
 )
 def test_a_hostile_text_takes_linear_time(hostile: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     describe_film(hostile)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
