@@ -474,7 +474,9 @@ for how in ("token_mean", "sequence_mean"):
 # %% [markdown]
 # ## 5. A real group
 #
-# This is the model that GRPO starts from, with four films that are neither trained nor tested on.
+# This is the model that GRPO starts from, with four films that are neither trained nor tested on. (On
+# the laptop it is an early checkpoint of SFT. From the finished one, this tiny model gains nothing that
+# its likeliest answers show: `docs/results.md` has both.)
 # It writes eight reports on each, at **temperature** 1: words are drawn with exactly the
 # probabilities that the model gives them.
 

@@ -330,7 +330,9 @@ draw_toy_runs(leashes, names)
 #
 # Enough toys. This is the model that GRPO starts from, and eight questions about films that are
 # neither trained nor tested on. Each is asked eight times at **temperature** 1, which means that
-# tokens are drawn with exactly the probabilities that the model gives them.
+# tokens are drawn with exactly the probabilities that the model gives them. (On the laptop GRPO starts
+# from an early checkpoint of SFT. From the finished one, this tiny model gains nothing that its likeliest
+# answers show: `docs/results.md` has both.)
 
 # %%
 from radvlm_course.evaluation.predict import complete

@@ -65,6 +65,8 @@ def save_run_pictures(run_folder: Path, test: Sequence[Example], models: Sequenc
         names = [e.labels[0] for e in chosen]
         figures["films"] = gallery(films, names, truth=truth)
         answers = {name: _boxes(run_folder, name, chosen) for name in models}
+        if "sft" in models:
+            figures["sft"] = gallery(films, names, truth=truth, predictions=answers["sft"])
         after = next((name for name in ("grpo_grounding", *models[1:]) if name in models[1:]), None)
         if after is not None:
             pair = (models[0], after)
