@@ -65,7 +65,7 @@ lab: $(STAMP)
 	RADVLM_COURSE_PROFILE="$(PROFILE)" RADVLM_COURSE_RUN="$(RUN)" $(VENV)/bin/jupyter lab notebooks $(LAB_ARGS)
 
 test: $(STAMP)
-	$(PY) -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(PY) -m ruff check .
