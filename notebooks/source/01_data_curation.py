@@ -274,7 +274,7 @@ report_lengths({"normal films": normal, "films with findings": abnormal})
 #
 # None is needed here. The phantoms can be written **in the layout of every one of them**: the same
 # file names, columns and encodings, DICOM and JPEG included. The real readers then read real bytes.
-# The next cell makes sixteen films, writes them twelve times, and looks at what lies on the disk.
+# The next cell makes fourteen films, writes them twelve times, and looks at what lies on the disk.
 
 # %%
 import shutil
@@ -287,13 +287,13 @@ from radvlm_course.sources import Source
 workshop = Path("build/notebook_01")
 shutil.rmtree(workshop, ignore_errors=True)
 patients = {"train": 5, "validation": 2, "test": 2}
-corpus = write_corpus(workshop / "phantom", patients, size=256, seed=12, progress=False)
+corpus = write_corpus(workshop / "phantom", patients, size=256, seed=16, progress=False)
 phantom = Source("phantom", corpus)
 originals = [study for split in patients for study in phantom(split)]
 names = write_all_layouts(originals, workshop / "layouts")
 for name in names:
-    files = sorted(path for path in (workshop / "layouts" / name).rglob("*") if path.is_file())
-    print(f"{name:<16}{len(files):>4} files, such as {files[-1].relative_to(workshop / 'layouts')}")
+    folder = workshop / "layouts" / name
+    print(f"{name:<16}", *sorted(f"{p.name}/" if p.is_dir() else p.name for p in folder.iterdir()))
 
 # %% [markdown]
 # `find_sources` gives a reader for every sub-folder that is named like a dataset. Reading is the
@@ -318,12 +318,12 @@ told = {name: [s for split in patients for s in source(split)] for name, source 
 from radvlm_course.viz.datasets import contents, count_matrix
 
 rows = {"(the truth)": originals} | told
-count_matrix({name: contents(found) for name, found in rows.items()}, "Sixteen films in each layout")
+count_matrix({name: contents(found) for name, found in rows.items()}, "Fourteen films in each layout")
 
 # %% [markdown]
 # Two numbers are worth a second look. VinDr-CXR, Open-i and TBX11K do not say which films are of one
-# patient, so every film counts as a patient. And NIH has hundreds of *labels* for sixteen films,
-# since it says of each finding whether it is there; MS-CXR only names what is there.
+# patient, so every film counts as a patient. And NIH has far more *labels* than MS-CXR has for the
+# same films: it says of each finding whether it is there, MS-CXR only names what is there.
 #
 # The same film, as each dataset tells it. Boxes are those of findings; Chest ImaGenome has none,
 # so its anatomical regions are drawn. The caption says what is left of the film besides.
@@ -344,11 +344,12 @@ gallery(
 )
 
 # %% [markdown]
-# Read along a row: CheXpert keeps labels and loses the places; RSNA knows one finding; TBX11K calls
-# the opacity tuberculosis, because that is what it was made for. A film that is "normal" in one
-# dataset need not be normal in another: **absent** and **not asked** are different things.
+# CheXpert keeps the labels and loses the places. RSNA knows one finding. TBX11K knows nothing but
+# tuberculosis, so the phantom's opacities stand there under the nearest name. ChestX-Det has no word
+# for edema: nothing says that this film has any. A film that is normal in one dataset need not be
+# normal in another: **absent** and **not asked** are different things.
 #
-# The labels of all sixteen films, side by side: how many films have the finding, and after a plus
+# The labels of all fourteen films, side by side: how many films have the finding, and after a plus
 # how many have it in doubt. An empty cell: the dataset never speaks of it.
 
 # %%
@@ -376,13 +377,15 @@ for name, found in told.items():
     splits, views = Counter(s.split for s in found), Counter(s.view or "unknown" for s in found)
     words = [len(s.report.split()) for s in found if s.report]
     said = ", ".join(f"{view} {count}" for view, count in views.items())
-    rows.append((name, *(splits[part] for part in patients), said, f"{median(words):.0f}" if words else ""))
+    typical = f"{median(words):.0f}" if words else ""
+    rows.append((name, *(splits[part] for part in patients), said, typical))
 Markdown(markdown_table(["dataset", *patients, "views", "median words of a report"], rows))
 
 # %% [markdown]
-# The films were dealt out 5 : 2 : 2 patients. Where a dataset has its own split, it comes back as it
-# was; where it has none with labels (RSNA, Open-i, the training part of VinDr and NIH), the reader
-# draws one by patient, from a seeded hash.
+# Nine patients were dealt out 5 : 2 : 2. MIMIC-CXR, CheXpert and PadChest-GR bring all three splits,
+# so theirs come back as they were (CheXpert Plus has no test split). Others bring two or none: there
+# the reader draws what is missing, by patient, from a seeded hash. MS-CXR lacks the films on which
+# there is no phrase to point at.
 #
 # ### From a file to a field: a report
 #
@@ -410,8 +413,9 @@ Markdown(markdown_table(["noted by the reader of MIMIC-CXR", "films"], noted.ite
 # ### Three readers, one truth
 #
 # Each training film of VinDr-CXR was read by three radiologists, and they did not draw the same
-# boxes. Dashed is what the three drew, solid what weighted boxes fusion makes of them (at the
-# paper's threshold of 0.1). Somebody has overlooked something? Then the fused box rests on fewer.
+# boxes. The first and third picture show what they drew, the second and fourth what *weighted boxes
+# fusion* makes of it: boxes that overlap enough (by the paper's threshold, 0.1) become one, at their
+# mean. Where one reader has overlooked something, the fused box rests on fewer.
 
 # %%
 import csv
@@ -420,26 +424,15 @@ from radvlm_course.boxes import Box
 
 table = workshop / "layouts" / "vindr_cxr" / "annotations" / "annotations_train.csv"
 drawn = [row for row in csv.DictReader(table.open()) if row["x_min"]]
-read = [s for s in told["vindr_cxr"] if s.abnormalities and s.split != "test"][:3]
 corners = ("x_min", "y_min", "x_max", "y_max")
-raw = {
-    s.study_id: [
-        Box.from_pixels(*(float(row[c]) for c in corners), s.image_size)
-        for row in drawn
-        if row["image_id"] == s.study_id
-    ]
-    for s in read
-}
-
-# %%
-gallery(
-    [s.image_path for s in read],
-    captions=[f"{len(raw[s.study_id])} boxes drawn by three readers" for s in read],
-    truth=[labelled_boxes(s.abnormalities)[0] for s in read],
-    predictions=[raw[s.study_id] for s in read],
-    columns=3,
-    width=3.2,
-)
+panels = []
+for study in [s for s in told["vindr_cxr"] if s.abnormalities and s.split != "test"][:2]:
+    lines = [row for row in drawn if row["image_id"] == study.study_id]
+    raw = [Box.from_pixels(*(float(row[c]) for c in corners), study.image_size) for row in lines]
+    fused = labelled_boxes(study.abnormalities)[0]
+    panels += [(study.image_path, raw, f"{len(raw)} boxes of three readers")]
+    panels += [(study.image_path, fused, f"{len(fused)} boxes after fusion")]
+gallery([p[0] for p in panels], [p[2] for p in panels], [p[1] for p in panels], width=2.75)
 
 # %% [markdown]
 # ## What a label means is a decision
@@ -450,7 +443,7 @@ gallery(
 # %%
 import dataclasses
 
-from radvlm_course.instructions import BuildOptions, LabelSemantics, build_examples
+from radvlm_course.instructions import BuildOptions, BuildWarning, LabelSemantics, build_examples
 
 doubted = next(study for study in train if -1 in study.findings.values())
 print("report:", doubted.report, "\n")
@@ -465,9 +458,11 @@ for meaning in ("positive", "negative", "ignore"):
 # answers can be counted. (On a phantom a doubted finding is there; its report only hesitates.)
 
 # %%
+warnings.simplefilter("ignore", BuildWarning)  # what gives no pair is counted below
 films_asked = train[:300]
 blank = {s.study_id for s in films_asked[::10]}
-asked = [dataclasses.replace(s, findings={}, abnormalities={}) if s.study_id in blank else s for s in films_asked]
+emptied = {"findings": {}, "abnormalities": {}}
+asked = [dataclasses.replace(s, **emptied) if s.study_id in blank else s for s in films_asked]
 abnormal = {s.study_id for s in films_asked if any(s.findings.values())}
 choices = {
     "doubt present, blank normal (the paper)": LabelSemantics(),
@@ -477,11 +472,12 @@ choices = {
 }
 outcomes = {}
 for name, meaning in choices.items():
-    built = build_examples(asked, ["abnormality_classification"], 0, options=BuildOptions("compact", meaning))
+    options = BuildOptions("compact", meaning)
+    built = build_examples(asked, ["abnormality_classification"], 0, options=options)
     answers = {e.study_id: "names a finding" if e.labels else "says normal" for e in built}
     false = {key for key, said in answers.items() if said == "says normal" and key in abnormal}
     counts = Counter("says normal, falsely" if key in false else said for key, said in answers.items())
-    order = ("names a finding", "says normal", "says normal, falsely")
+    order = ("names a finding", "says normal, falsely", "says normal")
     outcomes[name] = {key: counts[key] for key in order} | {"no pair": len(asked) - len(answers)}
 
 # %%
@@ -516,7 +512,7 @@ show_pairs(rich.image_path, pairs, *labelled_boxes(rich.abnormalities))
 
 # %% [markdown]
 # Which tasks a film can teach depends on what its dataset holds. The pairs that each of the twelve
-# layouts gives for the sixteen films:
+# layouts gives for the fourteen films:
 
 # %%
 from radvlm_course.records import TASKS
@@ -597,14 +593,14 @@ total = sum(sum(by_dataset.values()) for by_dataset in real_pairs.values())
 stacked_bars(real_pairs, "training pairs", f"The mixture 'radvlm': {total:,} pairs by task and dataset")
 
 # %% [markdown]
-# Three quarters of it are reports and classification from two hospitals. Everything that has a box,
-# and with it every pair that the grounding part of reinforcement learning builds on, is the thin
-# rest, although the small sets are already repeated:
+# Three quarters of it are reports and classification from two hospitals. Everything that has a box
+# is about a sixth, and pairs that say where a *finding* is are fewer still, although the small sets
+# are already repeated:
 
 # %%
-repeats = {entry.key.replace("_", " "): entry.repeat for entry in radvlm.entries("train")}
-rows = [(key, times) for key, times in repeats.items() if times > 1]
-Markdown(markdown_table(["dataset / task", "pairs from each target"], rows))
+repeated = [entry for entry in radvlm.entries("train") if entry.repeat > 1]
+rows = [(entry.source, entry.task.replace("_", " "), entry.repeat) for entry in repeated]
+Markdown(markdown_table(["dataset", "task", "pairs from each target"], rows))
 
 # %% [markdown]
 # Each repeat is worded anew, so the model sees the film again but not the sentence. `docs/mixtures.md`
@@ -717,9 +713,10 @@ rows = []
 for choice in ("allow", "leave_out"):
     asked = settings | {"cross_source_leaks": choice}
     card = build_mixture(asked, both, workshop / f"crossing_{choice}", seed=0, progress=False)
-    told_leaks = "; ".join(f"{where}: {found}" for where, found in card.overlaps.items()) or "none"
-    rows.append((choice, card.total("train"), card.total("test"), told_leaks))
-Markdown(markdown_table(["cross_source_leaks", "train pairs", "test pairs", "in two splits"], rows))
+    leaks = [f"{count} x {kind}" for every in card.overlaps.values() for kind, count in every.items()]
+    said = ", ".join(leak for leak in leaks if not leak.startswith("0")) or "nothing"
+    rows.append((choice, card.total("train"), card.total("test"), said))
+Markdown(markdown_table(["cross_source_leaks", "train pairs", "test pairs", "in train and test"], rows))
 
 # %% [markdown]
 # ## Trap 3: the same four numbers in the wrong space
@@ -796,15 +793,16 @@ Markdown(markdown_table(["a model wrote", "boxes", "malformed"], rows))
 #
 # A model wants its picture in a certain shape, and films have others. Two ways: **squash** the film
 # to a square, or **pad** it. The published preparation squashes VinDr-CXR to 512 x 512. Is that
-# harmful? Here is a film of 256 x 200 pixels, cut from a phantom, with the box of its heart.
+# harmful? Here is a film of 256 x 200 pixels, cut from a phantom, with the box of its heart. Solid is
+# where the heart is, dashed what one gets from the numbers of the caption.
 
 # %%
 from PIL import Image
 
 whole = originals[0]
 left, top, right, bottom = whole.structures["heart"][0].to_pixels(whole.image_size)
-wide = Image.open(whole.image_path).crop((0, 28, 256, 228))
-heart = Box.from_pixels(left, top - 28, right, min(bottom - 28, 200), wide.size)
+wide = Image.open(whole.image_path).crop((0, 40, 256, 240))  # 40 rows off the top, 16 off the bottom
+heart = Box.from_pixels(left, top - 40, right, min(bottom - 40, 200), wide.size)
 square = wide.resize((256, 256))
 padded = Image.new("L", (256, 256))
 padded.paste(wide, (0, 28))
@@ -813,7 +811,7 @@ on_padded = Box.from_pixels(pixels[0], pixels[1] + 28, pixels[2], pixels[3] + 28
 views = {
     "as delivered, 256 x 200": (wide, heart, heart),
     "squashed: unit coordinates are still right": (square, heart, heart),
-    "squashed: the old pixels, read on the new film": (square, heart, Box.from_pixels(*pixels, square.size)),
+    "squashed: the old pixels on the new film": (square, heart, Box.from_pixels(*pixels, square.size)),
     "padded: unit coordinates of the old film": (padded, on_padded, heart),
 }
 
@@ -834,7 +832,8 @@ gallery(
 # %%
 for name, size in (("delivered", wide.size), ("squashed", square.size)):
     x1, y1, x2, y2 = heart.to_pixels(size)
-    print(f"{name:<10} heart {x2 - x1:.0f} x {y2 - y1:.0f} pixels, width over height {(x2 - x1) / (y2 - y1):.2f}")
+    ratio = (x2 - x1) / (y2 - y1)
+    print(f"{name:<10} heart {x2 - x1:.0f} x {y2 - y1:.0f} pixels, width over height {ratio:.2f}")
 
 # %% [markdown]
 # The ratio of the heart's width to the chest's, by which cardiomegaly is judged, survives, since both
@@ -992,7 +991,10 @@ root = os.environ.get("RADVLM_COURSE_DATA")
 real = {}
 for name, source in (find_sources(root) if root else {}).items():
     unchecked = {"check_images": False} if source.has_option("check_images") else {}
-    real[name] = list(itertools.islice(source("test", **unchecked), 2000))
+    try:
+        real[name] = list(itertools.islice(source("test", **unchecked), 2000))
+    except SourceError as error:  # one set that is not as delivered does not hide the others
+        print("SourceError:", error)
 real = {name: found for name, found in real.items() if found}
 if real:
     display(count_matrix({name: contents(found) for name, found in real.items()}, "Your datasets"))
@@ -1007,7 +1009,8 @@ for found in real.values():
     if chosen:
         boxes, labels = [every for every, _ in truth], [every for _, every in truth]
         captions = [in_words(s) for s in chosen]
-        display(gallery([s.image_path for s in chosen], captions, boxes, truth_labels=labels, width=2.7))
+        paths = [s.image_path for s in chosen]
+        display(gallery(paths, captions, boxes, truth_labels=labels, width=2.7))
 
 # %%
 from radvlm_course.language.priors import find_prior_references

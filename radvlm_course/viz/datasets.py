@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from radvlm_course.instructions.mixture_settings import Entry, Mixture
 from radvlm_course.records import ABSENT, PRESENT, UNCERTAIN, Study
@@ -183,7 +184,7 @@ def stacked_bars(rows: Mapping[str, Mapping[str, int]], xlabel: str, title: str 
     axes.set_yticks(range(len(rows)), [style.printable(row) for row in rows])
     axes.set(xlim=(0, 1.2 * widest), ylim=(len(rows) - 0.45, -0.55), xlabel=xlabel)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.tick_params(axis="y", length=0, labelsize=9.5)
     axes.spines["left"].set_visible(False)
     handles = [Patch(color=_COLOURS[index], label=style.printable(part)) for index, part in enumerate(parts)]
