@@ -527,17 +527,17 @@ count_matrix(pairs, "Pairs by dataset and task", columns)
 
 # %% [markdown]
 # Look at the row of Chest ImaGenome. It holds no label at all, and yet gives classification and
-# detection pairs for every film: by the paper's default, a film without labels is *normal*. Nothing
-# warned, every answer may be false. So a mixture names tasks **and** datasets: Chest ImaGenome is
-# asked for anatomy only. The same goes for the few detection pairs of MIMIC-CXR and CheXpert, whose
-# films without a finding say "nothing to box", and never the opposite.
+# detection pairs for every film: by the paper's default, a film without labels is *normal*. Every one
+# of these answers may be false. So a mixture names tasks **and** datasets, and asks Chest ImaGenome
+# for anatomy only. Mind also the few detection pairs of MIMIC-CXR and CheXpert: these sets have no
+# boxes, so films with findings give no pair, and what is left always says "nothing to box".
 #
 # The two tasks that are missing here, conversations, are written by a language model from report
 # and boxes, on a machine that the data may stay on: `radvlm_course.language`.
 
 # %% [markdown]
-# There are two sets of templates. `full` is what you see above; it suits a model that already
-# knows English. `compact` has one wording a task and bare answers: the tiny model has two million
+# There are two sets of templates. `full` worded the pairs beside the film above; it suits a model that
+# already knows English. `compact` has one wording a task and bare answers: the tiny model has two million
 # parameters and shall spend them on the film. The laptop's mixture uses `compact`.
 
 # %%
