@@ -11,7 +11,8 @@
 #
 # **Tier** laptop · **Time** about 1 minute on 2 CPU cores · **Memory** under 1 GB ·
 # **Needs** the films and pairs of stage `curate`: found if `make course` has made them, made here
-# otherwise (1 to 2 minutes). No credentials; real datasets are read if you have some (last section)
+# otherwise (1 to 2 minutes); the package's extra `data` (`make setup` installs it).
+# No credentials: real datasets are read if you have some (last section)
 #
 # A language model that looks at radiographs is trained on pairs of question and answer. No
 # hospital stores its films that way. What there is: image files, a table of labels, a table of
@@ -879,7 +880,7 @@ gallery(
 # A model that is trained on the first picture and tested on the last sees air where bone is. Only a
 # look finds that, since nothing fails. `read_film` inverts by the header and judges a window by what
 # it does to the histogram: one that turns more than half of the film to plain black or white is
-# replaced, and the replacement is counted. `data_scripts/convert_dicom.py` does it for a folder.
+# replaced, and the replacement is counted. `data_scripts/dicom_to_image.py` does it for a folder.
 #
 # ## Trap 6: the film before
 #
@@ -973,8 +974,8 @@ except SourceError as error:
 # The same readers read the real sets. Put what you have into one folder, a sub-folder for each
 # dataset, named as in the tables above (`mimic_cxr`, `nih_chestxray14`, ...), and start Jupyter with
 # `RADVLM_COURSE_DATA` set to that folder. NIH ChestX-ray14, ChestX-Det, RSNA, Open-i and TBX11K are
-# open (`data_scripts/` has a command for each, with `--sample` for a first look); a part of a set
-# is enough. Each reader's docstring says which files it wants, under which licence and how to cite:
+# open (`data_scripts/download.py` fetches them, `--sample N` a first look); a part of a set is
+# enough. Each reader's docstring says which files it wants, under which licence and how to cite:
 # `radvlm_course.sources.nih_chestxray14`.
 #
 # Credentialed films stay on your machine; so must a notebook that shows them. Clear the
