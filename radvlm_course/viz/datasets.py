@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -23,6 +24,7 @@ _ROW = 0.3  # inches
 _SIZE = 9.0
 _NARROW = 0.04  # share of the widest bar below which a part gets no number
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#555555", "#B8A200")
+_PALE_COLOURS = ("#E69F00", "#56B4E9")
 _SPLITS = ("train", "validation", "test")
 Cell = tuple[str, float]  # text, share 0 to 1 that shades the cell
 
@@ -121,17 +123,17 @@ def _matrix(rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[st
     paper = style.page(figure)
     if title:
         paper.text(0.12, 0.18, style.printable(title), va="center", fontsize=10.5)
-    for column, name in enumerate(names):
-        x = left + (column + 0.5) * wide
+    for place, name in enumerate(names):
+        x = left + (place + 0.5) * wide
         paper.text(x, top - 0.06, name, fontsize=_SIZE, rotation=40, rotation_mode="anchor", va="bottom")
     for number, row in enumerate(rows):
         y = top + number * _ROW
         paper.text(left - 0.1, y + _ROW / 2, style.printable(row), fontsize=_SIZE, ha="right", va="center")
-        for column, name in enumerate(columns):
-            text, share = cells.get((row, name), ("", 0.0))
-            paper.add_patch(_cell(left + column * wide, y, wide, share if text else None))
+        for place, column in enumerate(columns):
+            text, share = cells.get((row, column), ("", 0.0))
+            paper.add_patch(_cell(left + place * wide, y, wide, share if text else None))
             ink = "white" if share > 0.6 else style.INK
-            middle = left + (column + 0.5) * wide
+            middle = left + (place + 0.5) * wide
             paper.text(middle, y + _ROW / 2, text, fontsize=_SIZE, ha="center", va="center", color=ink)
     return figure
 
@@ -171,16 +173,8 @@ def stacked_bars(rows: Mapping[str, Mapping[str, int]], xlabel: str, title: str 
     figure = style.new_figure(label + width + 0.2, top + body + 0.6 + 0.2 * lines)
     axes = style.axes_at(figure, label, top, width, body)
     for position, counts in enumerate(rows.values()):
-        left = 0
-        for part, count in counts.items():
-            colour = _COLOURS[parts.index(part)]
-            axes.barh(position, count, left=left, color=colour, height=0.7, edgecolor="white", linewidth=0.6)
-            if count > _NARROW * widest and style.text_width(f"{count:,}", 8.5) < 0.9 * width * count / widest / 1.2:
-                where = (left + count / 2, position)
-                ink = style.INK if colour in ("#E69F00", "#56B4E9") else "white"
-                axes.text(*where, f"{count:,}", ha="center", va="center", fontsize=8.5, color=ink)
-            left += count
-        axes.text(left + 0.01 * widest, position, f"{left:,}", va="center", fontsize=8.5)
+        shown = [(count, _COLOURS[parts.index(part)]) for part, count in counts.items()]
+        _draw_bar(axes, position, shown, widest, width / (1.2 * widest))
     axes.set_yticks(range(len(rows)), [style.printable(row) for row in rows])
     axes.set(xlim=(0, 1.2 * widest), ylim=(len(rows) - 0.45, -0.55), xlabel=xlabel)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -193,6 +187,23 @@ def stacked_bars(rows: Mapping[str, Mapping[str, int]], xlabel: str, title: str 
     if title:
         style.page(figure).text(0.12, 0.2, style.printable(title), va="center", fontsize=10.5)
     return figure
+
+
+def _draw_bar(axes: Axes, position: int, parts: Sequence[tuple[int, str]], widest: int, inches: float) -> None:
+    """Parts (count, colour) one behind the other, each with its number if it is wide enough, and their sum.
+
+    Args:
+        inches: how much of the paper a count of 1 takes.
+    """
+    left = 0
+    for count, colour in parts:
+        axes.barh(position, count, left=left, color=colour, height=0.7, edgecolor="white", linewidth=0.6)
+        text, where = f"{count:,}", (left + count / 2, position)
+        if count > _NARROW * widest and style.text_width(text, 8.5) < 0.9 * count * inches:
+            ink = style.INK if colour in _PALE_COLOURS else "white"
+            axes.text(*where, text, ha="center", va="center", fontsize=8.5, color=ink)
+        left += count
+    axes.text(left + 0.01 * widest, position, f"{left:,}", va="center", fontsize=8.5)
 
 
 def paper_pairs(mixture: Mixture, split: str) -> dict[str, dict[str, int]]:
