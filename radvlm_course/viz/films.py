@@ -2,7 +2,8 @@
 
 A film may be a path, a PIL image or an array. Boxes are in unit coordinates and are drawn in the
 film's own pixels: a film that is not square keeps its shape, and its boxes their place. Labels
-are put where they cover the least. Left out: window and level (a film is shown as it is stored).
+are put where they cover the least. Left out: window and level (a film is shown as it is stored; one in
+DICOM through its own window, see :mod:`radvlm_course.dicom`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from radvlm_course.boxes import Box, iou_matrix
+from radvlm_course.dicom import DICOM_SUFFIXES, DicomError, read_film
 from radvlm_course.rewards.soft_f1 import soft_f1
 from radvlm_course.viz import style
 
@@ -42,15 +44,15 @@ def load_film(film: Film) -> np.ndarray:
     """A film as grey values.
 
     Args:
-        film: a path, a PIL image, or an array of shape (H, W), (H, W, 1), (1, H, W), (H, W, 3 or 4).
-            Bytes are taken as 0 to 255 and floats within [0, 1] as they are; any other range is
-            stretched to its own minimum and maximum.
+        film: a path (of a picture or of a DICOM file), a PIL image, or an array of shape (H, W),
+            (H, W, 1), (1, H, W), (H, W, 3 or 4). Bytes are taken as 0 to 255 and floats
+            within [0, 1] as they are; any other range is stretched to its own minimum and maximum.
 
     Returns:
         float32 array of shape (H, W), values 0 (black) to 1 (white).
 
     Raises:
-        FilmError: no such file, a file that is no whole image, or an array of another kind.
+        FilmError: no such file, a file that is no whole image or DICOM film, or an array of another kind.
     """
     pixels = _grey(_pixels(film))
     if not np.isfinite(pixels).all():
@@ -69,12 +71,21 @@ def _pixels(film: Film) -> np.ndarray:
     path = Path(film)
     if not path.is_file():
         raise FilmError(f"expected the path of an image, but there is no file {path}")
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        return _dicom(path)
     try:
         with Image.open(path) as image:
             image.load()
             return _pixels(image)
     except (OSError, SyntaxError, ValueError) as error:
         raise FilmError(f"{path} cannot be read as an image ({error}): is the file complete?") from error
+
+
+def _dicom(path: Path) -> np.ndarray:
+    try:
+        return read_film(path).pixels
+    except DicomError as error:
+        raise FilmError(str(error)) from error
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:

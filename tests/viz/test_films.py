@@ -6,6 +6,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from radvlm_course.boxes import Box
+from radvlm_course.phantoms.dicom_files import write_dicom
 from radvlm_course.viz import style
 from radvlm_course.viz.films import MAX_BOXES, FilmError, draw_boxes, draw_film, load_film, match_boxes, place_labels
 
@@ -136,3 +137,16 @@ def test_one_true_box_is_matched_once():
 def test_nothing_to_find_and_nothing_predicted():
     assert match_boxes([], []).soft_f1 == 1
     assert match_boxes([], [Box(0, 0, 1, 1)]).ious == ()
+
+
+def test_a_dicom_film_is_loaded_through_its_polarity(tmp_path, wide_film):
+    write_dicom(tmp_path / "film.dcm", wide_film, inverted=True)
+    pixels = load_film(tmp_path / "film.dcm")
+    assert pixels.shape == wide_film.shape
+    np.testing.assert_allclose(pixels, wide_film / 255, atol=2 / 255)
+
+
+def test_a_broken_dicom_film_is_named(tmp_path):
+    (tmp_path / "film.dcm").write_bytes(b"no film")
+    with pytest.raises(FilmError, match=r"film\.dcm"):
+        load_film(tmp_path / "film.dcm")
