@@ -59,7 +59,7 @@ $(STAMP): pyproject.toml constraints/cpu.txt
 
 course: $(STAMP)
 	$(PY) -m radvlm_course run --profile $(PROFILE) --run $(RUN)
-	RADVLM_COURSE_PROFILE="$(PROFILE)" RADVLM_COURSE_RUN="$(RUN)" $(PY) -m radvlm_course.notebooks build --execute $(NAMES)
+	RADVLM_COURSE_PROFILE="$(PROFILE)" RADVLM_COURSE_RUN="$(RUN)" $(PY) -m radvlm_course.notebooks build --execute --workers 2 $(NAMES)
 
 lab: $(STAMP)
 	RADVLM_COURSE_PROFILE="$(PROFILE)" RADVLM_COURSE_RUN="$(RUN)" $(VENV)/bin/jupyter lab notebooks $(LAB_ARGS)

@@ -74,15 +74,16 @@ def headline(runs: dict[str, dict[str, Scores]]) -> str:
 
 
 def changes(runs: dict[str, dict[str, Scores]]) -> str:
-    """What each GRPO model changed against the SFT model that it started from, on both tasks."""
+    """What each GRPO model, and going on with SFT, changed against the model that GRPO started from, on both tasks."""
     shown = [(GROUNDING, "soft_f1"), (GROUNDING, "map50"), (REPORTS, "gleu"), (REPORTS, "finding_f1_micro")]
     rows = []
     for name, scores in runs.items():
-        for model in ("grpo_grounding", "grpo_reports"):
-            if model in scores:
-                differences = compare(scores["sft"], scores[model])
+        start = "sft_early" if "sft_early" in scores else "sft"
+        for model in ("grpo_grounding", "grpo_reports", "sft"):
+            if model in scores and model != start:
+                differences = compare(scores[start], scores[model])
                 values = [cell(differences[task][metric], signed=True) for task, metric in shown]
-                rows.append([f"{name}: {model} - sft", *values])
+                rows.append([f"{name}: {model} - {start}", *values])
     return table(["difference", "soft-F1", "mAP@0.5", "GLEU", "finding F1"], rows)
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/train_test_gap.py runs/course
 
-Mean soft-F1 of the SFT model and the GRPO model, greedy and sampled at temperature 1, on 480 training
+Mean soft-F1 of the SFT models and the GRPO model, greedy and sampled at temperature 1, on 480 training
 questions (drawn with seed 0) and on all held-out ones. A gap between train and test would be memory; a gain that
 sampling shows and greedy answers do not is a sharper policy, not a better one.
 """
@@ -45,7 +45,8 @@ def main() -> None:
     run = parser.parse_args().run
     splits = {"train": questions(run, "train", 480), "test": questions(run, "test", None)}
     print("| model | split | n | greedy | sampled |\n| --- | --- | ---: | ---: | ---: |")
-    for name in ("sft", "grpo_grounding"):
+    names = [name for name in ("sft_early", "sft", "grpo_grounding") if (run / name / "model").is_dir()]
+    for name in names:
         loaded = load_model(run / name / "model")
         for split, examples in splits.items():
             greedy, sampled = (mean_reward(loaded, examples, temperature) for temperature in (0.0, 1.0))

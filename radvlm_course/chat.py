@@ -32,10 +32,17 @@ def to_messages(example: Example, thinking: bool = False) -> list[Message]:
 
 
 def to_prompt_completion(example: Example) -> dict[str, list[Message]]:
-    """The ``prompt`` and ``completion`` columns that TRL's trainers read."""
+    """The ``prompt`` and ``completion`` columns that TRL's trainers read.
+
+    The completion of a conversation holds all turns after the first question, those of the user too; TRL would train
+    on them all, so train with :class:`radvlm_course.training.collation.AssistantTurns`, which masks the user's.
+    """
+    turns = [("assistant", example.answer)]
+    for question, answer in example.follow_up:
+        turns += [("user", question), ("assistant", answer)]
     return {
         "prompt": to_messages(example),
-        "completion": [{"role": "assistant", "content": [{"type": "text", "text": example.answer}]}],
+        "completion": [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns],
     }
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from radvlm_course.rewards.service import command as serve_rewards
+
+if TYPE_CHECKING:
+    from radvlm_course.stages import Course
 
 STAGE_HELP = {
     "curate": "write the films and build the instruction pairs",
@@ -87,17 +89,24 @@ def _run_stages(options: argparse.Namespace) -> int:
     if options.command != "run":
         print(f"{options.command}: {course.ensure(options.command)}")
     else:
-        for stage in STAGE_HELP:
-            if stage not in course.stages():
-                print(f"{stage:<15} left out: the source has no reports")
-                continue
-            started = time.perf_counter()
-            folder = course.ensure(stage)
-            print(f"{stage:<15} {time.perf_counter() - started:7.1f} s  {folder}", flush=True)
+        _run_all(course)
     table = course.run.folder / "evaluate" / "results.md"
     if options.command in ("run", "evaluate") and table.exists():
         print("\n" + table.read_text(encoding="utf-8"))
     return 0
+
+
+def _run_all(course: Course) -> None:
+    from radvlm_course.side_by_side import ensure_side_by_side
+
+    for stage in STAGE_HELP:
+        if stage not in course.stages():
+            print(f"{stage:<15} left out: the source has no reports")
+            continue
+        if stage == "grpo_grounding" and course.profile.side_by_side:
+            ensure_side_by_side(course, [name for name in course.stages() if name.startswith("grpo_")])
+        folder = course.ensure(stage)
+        print(f"{stage:<15} {course.run.summary(stage)['seconds']:7.1f} s  {folder}", flush=True)
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, Any]:

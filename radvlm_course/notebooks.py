@@ -7,7 +7,7 @@ kernel, in the folder where it lies, and writes to ``build/notebooks`` unless to
 stored one. Whatever would differ from run to run for no reason is left out: timings, random cell
 names, widget state. A widget needs a kernel, so only what shows without one is kept of it.
 
-    python -m radvlm_course.notebooks build [--execute] [--write] [NAMES]
+    python -m radvlm_course.notebooks build [--execute] [--write] [--workers N] [NAMES]
     python -m radvlm_course.notebooks check [NAMES]
 """
 
@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -231,25 +233,38 @@ def _write(notebook: Any, path: Path) -> None:
     partial.replace(path)
 
 
-def _build(root: Path, names: Sequence[str], execute: bool, write: bool, timeout: float) -> None:
-    for name in names:
-        started = time.monotonic()
-        stored = root / "notebooks" / f"{name}.ipynb"
-        target = stored if write or not execute else root / "build" / "notebooks" / f"{name}.ipynb"
-        source = root / "notebooks" / "source" / f"{name}.py"
-        notebook = read_source(source) if execute else build_notebook(source, stored)
-        if execute:
-            stored.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                execute_notebook(notebook, stored.parent, name, timeout)
-            except NotebookError:
-                clean_notebook(notebook)
-                _write(notebook, root / "build" / "notebooks" / f"{name}.failed.ipynb")
-                raise
-        clean_notebook(notebook)
-        _write(notebook, target)
-        minutes = f", {(time.monotonic() - started) / 60:.1f} min" if execute else ""
-        print(f"{target.relative_to(root)}: {len(list(_code_cells(notebook)))} code cells{minutes}", flush=True)
+def _build(root: Path, names: Sequence[str], execute: bool, write: bool, timeout: float, workers: int) -> None:
+    if workers > 1:  # kernels share the cores
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    with ThreadPoolExecutor(workers) as pool:
+        tasks = [pool.submit(_build_one, root, name, execute, write, timeout) for name in names]
+        try:
+            for task in tasks:
+                print(task.result(), flush=True)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def _build_one(root: Path, name: str, execute: bool, write: bool, timeout: float) -> str:
+    """Build a notebook and write it; returns a line that says what was done."""
+    started = time.monotonic()
+    stored = root / "notebooks" / f"{name}.ipynb"
+    target = stored if write or not execute else root / "build" / "notebooks" / f"{name}.ipynb"
+    source = root / "notebooks" / "source" / f"{name}.py"
+    notebook = read_source(source) if execute else build_notebook(source, stored)
+    if execute:
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            execute_notebook(notebook, stored.parent, name, timeout)
+        except NotebookError:
+            clean_notebook(notebook)
+            _write(notebook, root / "build" / "notebooks" / f"{name}.failed.ipynb")
+            raise
+    clean_notebook(notebook)
+    _write(notebook, target)
+    minutes = f", {(time.monotonic() - started) / 60:.1f} min" if execute else ""
+    return f"{target.relative_to(root)}: {len(list(_code_cells(notebook)))} code cells{minutes}"
 
 
 def _check(root: Path, names: Sequence[str]) -> int:
@@ -276,6 +291,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     build.add_argument("--execute", action="store_true", help="run them, into build/notebooks")
     build.add_argument("--write", action="store_true", help="with --execute: replace the stored notebooks instead")
     build.add_argument("--timeout", type=float, default=1800, help="seconds that one cell may take (default 1800)")
+    text = "notebooks at a time (default 1); only when the run that they read is finished: they would make it twice"
+    build.add_argument("--workers", type=int, default=1, help=text)
     check = commands.add_parser("check", help="compare the stored notebooks with their sources")
     for command in (build, check):
         command.add_argument(
@@ -288,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = find_notebooks(root, options.names)
         if options.command == "check":
             return _check(root, names)
-        _build(root, names, options.execute, options.write, options.timeout)
+        _build(root, names, options.execute, options.write, options.timeout, max(1, options.workers))
     except NotebookError as error:
         print(error, file=sys.stderr)
         return 1

@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from radvlm_course.rewards.choices import check_choices, read_choices
 from radvlm_course.settings import ProfileError, build_settings, close_matches, limits, load_yaml, parse_yaml
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "SftSettings",
     "VisionPretrainingSettings",
     "available_profiles",
+    "check_reward",
     "check_trainer_options",
     "load_profile",
     "parse_override",
@@ -111,11 +113,19 @@ class SftSettings:
         trainer: fields of ``trl.SFTConfig``.
         muon_learning_rate: if given, hidden matrices are trained by Muon at this rate and the rest by AdamW at
             ``trainer.learning_rate`` (:mod:`radvlm_course.training.optimizers`); null leaves the choice to TRL.
+        early_step: the stage also leaves its checkpoint of this step as model ``sft_early``, and GRPO starts there: a
+            tiny model that has learned all it can leaves GRPO nothing to improve. Null, or a step beyond the end: GRPO
+            starts from the stage's last model.
     """
 
     trainer: dict[str, Any]
     freeze_vision: bool = True
     muon_learning_rate: float | None = field(default=None, metadata=limits(0))
+    early_step: int | None = field(default=None, metadata=limits(1))
+
+    def has_early_model(self) -> bool:
+        """Whether training gets as far as ``early_step``."""
+        return self.early_step is not None and self.early_step <= self.trainer.get("max_steps", self.early_step)
 
 
 @dataclass(frozen=True)
@@ -123,16 +133,19 @@ class GrpoSettings:
     """One GRPO stage.
 
     Attributes:
-        reward: a name in :mod:`radvlm_course.rewards`, or several with their weights in the sum, for example
-            ``{radcliq: 1, thinking_format: 0.1}``.
+        reward: a name in :mod:`radvlm_course.rewards`, or several with their weights in the sum, or with weight and
+            options: ``{radgraph: {weight: 1, level: partial}, thinking_format: 0.1}``
+            (:mod:`radvlm_course.rewards.choices` has all forms).
         prompts_per_step: prompts of one generation; each gets ``trainer.num_generations`` completions.
         trainer: fields of ``trl.GRPOConfig``.
+        muon_learning_rate: as in :class:`SftSettings`.
     """
 
-    reward: str | dict[str, float]
+    reward: str | dict[str, Any]
     prompts_per_step: int = field(metadata=limits(1))
     trainer: dict[str, Any]
     freeze_vision: bool = True
+    muon_learning_rate: float | None = field(default=None, metadata=limits(0))
 
 
 @dataclass(frozen=True)
@@ -146,7 +159,10 @@ class EvaluateSettings:
 
 @dataclass(frozen=True)
 class Profile:
-    """All settings of a tier. Treat it as frozen through and through: the mappings inside are its own."""
+    """All settings of a tier. Treat it as frozen through and through: the mappings inside are its own.
+
+    ``side_by_side``: ``run`` trains both GRPO stages at once, each on half of the cores; for small models on CPUs.
+    """
 
     name: str
     description: str
@@ -159,6 +175,7 @@ class Profile:
     grpo_reports: GrpoSettings
     evaluate: EvaluateSettings
     vision_pretraining: VisionPretrainingSettings | None = None
+    side_by_side: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values (mappings, lists, numbers, strings), ready for YAML; a copy."""
@@ -237,6 +254,21 @@ def check_trainer_options(section: SftSettings | GrpoSettings, config_class: typ
             )
 
 
+def check_reward(section: GrpoSettings, name: str) -> None:
+    """Check that the rewards of a section exist and have the options they are given; builds and loads none.
+
+    Args:
+        name: the section's name in the profile, for the message.
+
+    Raises:
+        ProfileError: an unknown reward, an option that it does not have, or one that it needs and is not given.
+    """
+    try:
+        check_choices(read_choices(section.reward))
+    except ValueError as error:
+        raise ProfileError(f"{name}.reward: {error}") from error
+
+
 def _profile_path(name_or_path: str | os.PathLike[str]) -> Path:
     text = os.fspath(name_or_path)
     if text.endswith((".yaml", ".yml")) or "/" in text or "\\" in text:
@@ -265,7 +297,18 @@ def _override(values: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _check_together(profile: Profile, source: str) -> None:
+    early, save_steps = profile.sft.early_step, profile.sft.trainer.get("save_steps", 500)
+    if early is not None and profile.sft.has_early_model() and early % save_steps:
+        raise ProfileError(
+            f"{source}: sft.early_step is {early}, where no checkpoint is written: expected a multiple of "
+            f"sft.trainer.save_steps ({save_steps})"
+        )
     if profile.model.kind != "tiny" and not profile.model.name_or_path:
         raise ProfileError(f"{source}: model.name_or_path must name a model for model.kind {profile.model.kind!r}")
     if profile.curate.source == "phantom" and (missing := set(SPLITS) - set(profile.curate.patients)):
         raise ProfileError(f"{source}: curate.patients must give a number for {', '.join(sorted(missing))}")
+    for name in ("grpo_grounding", "grpo_reports"):
+        try:
+            read_choices(getattr(profile, name).reward)
+        except ValueError as error:
+            raise ProfileError(f"{source}: {name}.reward: {error}") from error

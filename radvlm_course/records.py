@@ -10,9 +10,10 @@ No torch here: curating a million pairs needs none.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,10 +21,13 @@ from typing import Any, TypeVar
 from radvlm_course.boxes import Box, BoxError
 
 __all__ = [
+    "BOX_TASKS",
     "TASKS",
     "Example",
     "RecordError",
     "Study",
+    "json_line",
+    "jsonl_to_parquet",
     "read_jsonl",
     "read_parquet",
     "write_jsonl",
@@ -41,7 +45,11 @@ TASKS = (
     "grounded_conversation",
 )
 
+# The tasks whose answers are judged by their boxes.
+BOX_TASKS = ("anatomical_grounding", "abnormality_grounding", "abnormality_detection", "phrase_grounding")
+
 PRESENT, ABSENT, UNCERTAIN = 1, 0, -1
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class RecordError(ValueError):
@@ -102,6 +110,8 @@ class Example:
         boxes: the ground-truth boxes of the answer, unit coordinates, unrounded.
         labels: the findings or the structure that the answer is about.
         source, patient_id, study_id, split: as in :class:`Study`.
+        follow_up: of a conversation the rounds after the first, each (question, answer); else empty, and then
+            left out of the JSON.
     """
 
     id: str
@@ -115,25 +125,36 @@ class Example:
     patient_id: str = ""
     study_id: str = ""
     split: str = "train"
+    follow_up: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise RecordError(f"task: expected one of {', '.join(TASKS)}; found {self.task!r} ({self.id})")
+        for turns in self.follow_up:
+            if len(turns) != 2 or not all(isinstance(text, str) for text in turns):
+                raise RecordError(f"follow_up: expected pairs of question and answer, found {turns!r:.80} ({self.id})")
 
 
 Record = TypeVar("Record", Study, Example)
 _BOX_MAPS = ("structures", "abnormalities", "phrases")
+_JSON_COLUMNS = ("findings", "boxes", "follow_up", *_BOX_MAPS)  # of a Parquet file
 
 
 def to_dict(record: Study | Example) -> dict[str, Any]:
     """A record as JSON-ready values; boxes become lists of four floats."""
-    values = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    values = dict(vars(record))  # in the order of the fields
+    if isinstance(record, Example):
+        values["boxes"] = [box.to_list() for box in record.boxes]
+        values["labels"] = list(record.labels)
+        if record.follow_up:
+            values["follow_up"] = [list(turns) for turns in record.follow_up]
+        else:
+            del values["follow_up"]
+        return values
     for name in _BOX_MAPS:
-        if name in values:
-            values[name] = {key: [box.to_list() for box in boxes] for key, boxes in values[name].items()}
-    if "boxes" in values:
-        values["boxes"] = [box.to_list() for box in values["boxes"]]
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        values[name] = {key: [box.to_list() for box in boxes] for key, boxes in values[name].items()}
+    values["image_size"] = list(record.image_size)
+    return values
 
 
 def from_dict(values: dict[str, Any], kind: type[Record]) -> Record:
@@ -165,6 +186,8 @@ def from_dict(values: dict[str, Any], kind: type[Record]) -> Record:
         for name in ("image_size", "labels"):
             if name in converted:
                 converted[name] = tuple(converted[name])
+        if "follow_up" in converted:
+            converted["follow_up"] = tuple(tuple(turns) for turns in converted["follow_up"])
         return kind(**converted)
     except (BoxError, TypeError) as error:
         raise RecordError(f"not a valid {kind.__name__}: {error}") from error
@@ -191,7 +214,7 @@ def write_jsonl(records: Iterable[Study | Example], path: str | os.PathLike[str]
     try:
         with partial.open("wb") as file:
             for record in records:
-                file.write(_json_line(record))
+                file.write(json_line(record))
                 count += 1
         partial.replace(target)
     finally:
@@ -199,9 +222,14 @@ def write_jsonl(records: Iterable[Study | Example], path: str | os.PathLike[str]
     return count
 
 
-def _json_line(record: Study | Example) -> bytes:
+def json_line(record: Study | Example) -> bytes:
+    """A record as one line of JSON in UTF-8, with its line break.
+
+    Raises:
+        RecordError: the record holds a value that JSON or UTF-8 cannot; names it.
+    """
     try:
-        return (json.dumps(to_dict(record), ensure_ascii=False, allow_nan=False) + "\n").encode()
+        return (_ENCODE(to_dict(record)) + "\n").encode()
     except (TypeError, ValueError) as error:
         raise RecordError(f"{getattr(record, 'id', record.study_id)}: cannot be written as JSON: {error}") from error
 
@@ -224,48 +252,70 @@ def read_jsonl(path: str | os.PathLike[str], kind: type[Record]) -> Iterator[Rec
 
 
 def write_parquet(
-    records: Iterable[Study | Example], path: str | os.PathLike[str], rows_per_group: int = 10_000
+    records: Iterable[Study | Example],
+    path: str | os.PathLike[str],
+    rows_per_group: int = 10_000,
+    conversations: bool = False,
 ) -> int:
     """Write records as Parquet, streaming in row groups. Returns the count.
 
     Nested maps of boxes are stored as JSON strings, so that the columns are the same for every dataset.
 
+    Args:
+        conversations: write the column ``follow_up``, which only conversations need.
+
     Raises:
-        RecordError: there is no record to write, or Study and Example are mixed in one file.
+        RecordError: there is no record to write, Study and Example are mixed in one file, or a record has
+            follow-up rounds and there is no column for them.
     """
+    remaining = iter(records)
+    first = next(remaining, None)
+    kind = Example if first is None else type(first)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for record in itertools.chain([] if first is None else [first], remaining):
+            if type(record) is not kind:
+                raise RecordError(f"{path}: expected {kind.__name__} records only, found {type(record).__name__}")
+            yield to_dict(record)
+
+    return _write_rows(rows(), Path(path), _schema(kind, conversations), rows_per_group)
+
+
+def jsonl_to_parquet(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], kind: type[Record], conversations: bool = False
+) -> int:
+    """What :func:`write_parquet` writes, from a JSONL file of our own, whose records are not checked again."""
+    with open(source, encoding="utf-8", newline="\n") as file:
+        return _write_rows(map(json.loads, file), Path(target), _schema(kind, conversations), 10_000)
+
+
+def _write_rows(rows: Iterable[dict[str, Any]], target: Path, schema: Any, rows_per_group: int) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
-    writer: pq.ParquetWriter | None = None
-    kind: type[Study | Example] | None = None
     count = 0
     try:
-        for group in _grouped(records, rows_per_group):
-            kind = type(group[0]) if kind is None else kind
-            if wrong := {type(record).__name__ for record in group if type(record) is not kind}:
-                raise RecordError(f"{path}: expected {kind.__name__} records only, found {', '.join(wrong)}")
-            writer = pq.ParquetWriter(partial, _schema(kind)) if writer is None else writer
-            writer.write_table(pa.Table.from_pylist([_flat(record) for record in group], schema=writer.schema))
-            count += len(group)
-        if writer is None:
-            raise RecordError(f"nothing to write to {path}: no record was given")
-        writer.close()
+        with pq.ParquetWriter(partial, schema) as writer:
+            cells = (_flat(row, schema.names) for row in rows)
+            while group := list(itertools.islice(cells, rows_per_group)):
+                writer.write_table(pa.Table.from_pylist(group, schema=schema))
+                count += len(group)
+        if not count:
+            raise RecordError(f"nothing to write to {target}: no record was given")
         partial.replace(target)
     finally:
-        if writer is not None:
-            writer.close()
         partial.unlink(missing_ok=True)
     return count
 
 
-def _schema(kind: type[Study | Example]) -> Any:
+def _schema(kind: type[Study | Example], conversations: bool) -> Any:
     import pyarrow as pa
 
     lists = {"image_size": pa.list_(pa.int64()), "labels": pa.list_(pa.string())}
-    return pa.schema([(f.name, lists.get(f.name, pa.string())) for f in dataclasses.fields(kind)])
+    names = [f.name for f in dataclasses.fields(kind) if conversations or f.name != "follow_up"]
+    return pa.schema([(name, lists.get(name, pa.string())) for name in names])
 
 
 def read_parquet(path: str | os.PathLike[str], kind: type[Record]) -> Iterator[Record]:
@@ -282,29 +332,22 @@ def read_parquet(path: str | os.PathLike[str], kind: type[Record]) -> Iterator[R
             for row in batch.to_pylist():
                 number += 1
                 try:
-                    nested = {name: json.loads(row[name]) for name in ("findings", "boxes", *_BOX_MAPS) if name in row}
+                    nested = {name: json.loads(row[name]) for name in _JSON_COLUMNS if name in row}
                     record = from_dict(row | nested, kind)
                 except (ValueError, TypeError, RecursionError) as error:
                     raise RecordError(f"{path}, row {number}: {error}") from error
                 yield record
 
 
-def _flat(record: Study | Example) -> dict[str, Any]:
-    values = to_dict(record)
-    for name in ("findings", "boxes", *_BOX_MAPS):
+def _flat(values: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    """A record's values as cells of a Parquet row; ``values`` is changed."""
+    if "follow_up" in columns:
+        values.setdefault("follow_up", [])
+    elif "follow_up" in values:
+        raise RecordError(f"{values['id']}: a conversation with follow-up rounds: write with conversations=True")
+    for name in _JSON_COLUMNS:
         if name in values:
-            values[name] = json.dumps(values[name], ensure_ascii=False, allow_nan=False)
+            values[name] = "[]" if values[name] == [] else _ENCODE(values[name])
     if "labels" in values:
         values["labels"] = [str(label) for label in values["labels"]]
     return values
-
-
-def _grouped(records: Iterable[Study | Example], size: int) -> Iterator[list[Study | Example]]:
-    group: list[Study | Example] = []
-    for record in records:
-        group.append(record)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group

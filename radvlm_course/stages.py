@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from radvlm_course.profiles import Profile, check_trainer_options, load_profile
+from radvlm_course.profiles import Profile, check_reward, check_trainer_options, load_profile
 from radvlm_course.records import Example, Study, read_jsonl
 from radvlm_course.runs import Run, RunError, append_jsonl
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["STAGE_ORDER", "Course", "open_course"]
 
 STAGE_ORDER = ("curate", "base", "sft", "grpo_grounding", "grpo_reports", "evaluate")
+EARLY = "sft_early"
 _NEEDS = {
     "curate": (),
     "base": ("curate",),
@@ -69,20 +70,26 @@ class Course:
         return self.run.folder / stage
 
     def check(self) -> None:
-        """Hold the profile's trainer settings against the installed TRL, before hours are spent.
+        """Hold the profile's trainer settings against the installed TRL and its rewards against ours, before hours are
+        spent.
 
         Raises:
-            ProfileError: a setting that the installed version does not have.
+            ProfileError: a setting that the installed version does not have, or a reward or option that we have not.
         """
         check_trainer_options(self.profile.sft, "trl.SFTConfig", "sft")
         for name in ("grpo_grounding", "grpo_reports"):
             check_trainer_options(getattr(self.profile, name), "trl.GRPOConfig", name)
+            check_reward(getattr(self.profile, name), name)
 
     def stages(self) -> tuple[str, ...]:
         """The stages that this run has: without reports in the source there is no GRPO on reports."""
         if not (self.run.is_finished("curate") and not self.examples("train", "report_generation")):
             return STAGE_ORDER
         return tuple(stage for stage in STAGE_ORDER if stage != "grpo_reports")
+
+    def grpo_start(self) -> str:
+        """The model that the GRPO stages start from: ``sft``, or ``sft_early`` where the profile keeps one."""
+        return EARLY if self.profile.sft.has_early_model() else "sft"
 
     def examples(self, split: str, task: str | None = None) -> list[Example]:
         """The curated examples of a split, of one task or of all."""
@@ -188,7 +195,7 @@ def _sft(course: Course) -> dict[str, Any]:
     examples = course.examples("train")
     _silence_progress(course)
     start = profile.model.name_or_path or str(course.run.model_folder("base"))
-    loaded = _load(course, start, encode_once=False)
+    loaded = _load(course, start, encode_once=profile.sft.freeze_vision)
     options = {**profile.sft.trainer, "disable_tqdm": not course.progress}
     run_sft(
         loaded.model,
@@ -201,7 +208,16 @@ def _sft(course: Course) -> dict[str, Any]:
         muon_learning_rate=profile.sft.muon_learning_rate,
     )
     _save(loaded, folder)
+    if profile.sft.early_step is not None and profile.sft.has_early_model():
+        _keep_early(course, folder / f"checkpoint-{profile.sft.early_step}", profile.sft.early_step)
     return {"start": start, "examples": len(examples)}
+
+
+def _keep_early(course: Course, checkpoint: Path, step: int) -> None:
+    """Leave a checkpoint of the stage as a model of its own, in a folder like a stage's."""
+    early = _load(course, checkpoint, encode_once=False)
+    _save(early, course.run.stage_folder(EARLY))
+    course.run.finish(EARLY, {"step": step})
 
 
 def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
@@ -212,7 +228,7 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
     folder = course.run.begin(stage, {stage: dataclasses.asdict(settings), "seed": profile.seed})
     examples = course.examples("train", task)
     _silence_progress(course)
-    start = course.run.model_folder("sft")
+    start = course.run.model_folder(course.grpo_start())
     loaded = _load(course, start, encode_once=True)
     rollouts = settings.prompts_per_step * settings.trainer.get("num_generations", 8)
     updates = settings.trainer.get("steps_per_generation", 1)
@@ -225,11 +241,12 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
         loaded.model,
         loaded.processor,
         examples,
-        settings.reward if isinstance(settings.reward, dict) else [settings.reward],
+        settings.reward,
         folder,
         options,
         profile.seed,
         freeze_vision=settings.freeze_vision,
+        muon_learning_rate=settings.muon_learning_rate,
     )
     _save(loaded, folder)
     return {"start": str(start), "prompts": len(examples)}
@@ -244,11 +261,12 @@ def _evaluate(course: Course) -> dict[str, Any]:
     test = _at_most(course.examples("test"), profile.evaluate.max_examples)
     models = {
         name: course.run.model_folder(name)
-        for name in ("sft", "grpo_grounding", "grpo_reports")
+        for name in (EARLY, "sft", "grpo_grounding", "grpo_reports")
         if course.run.is_finished(name)
     }
     summary = evaluate_models(
         models,
+        reference=course.grpo_start(),
         train=course.examples("train"),
         test=test,
         folder=folder,
@@ -258,7 +276,7 @@ def _evaluate(course: Course) -> dict[str, Any]:
         seed=profile.seed,
         progress=course.progress,
     )
-    save_run_pictures(course.run.folder, test, list(models))
+    save_run_pictures(course.run.folder, test, sorted(models, key=lambda name: name != course.grpo_start()))
     return summary
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -32,6 +33,19 @@ def test_prompt_and_completion_are_the_columns_that_trl_reads() -> None:
     assert columns["prompt"] == to_messages(EXAMPLE)
     assert [message["role"] for message in columns["completion"]] == ["assistant"]
     assert completion_text(columns["completion"]) == EXAMPLE.answer
+
+
+def test_the_completion_of_a_conversation_has_all_further_turns() -> None:
+    talk = dataclasses.replace(EXAMPLE, task="conversation", follow_up=(("Sure?", "Yes."), ("Why?", "Clear lungs.")))
+    columns = to_prompt_completion(talk)
+    assert columns["prompt"] == to_messages(EXAMPLE)
+    assert [(message["role"], completion_text([message])) for message in columns["completion"]] == [
+        ("assistant", "No acute finding."),
+        ("user", "Sure?"),
+        ("assistant", "Yes."),
+        ("user", "Why?"),
+        ("assistant", "Clear lungs."),
+    ]
 
 
 def test_each_call_returns_fresh_messages() -> None:

@@ -15,6 +15,7 @@ from radvlm_course.profiles import (
     SftSettings,
     VisionPretrainingSettings,
     available_profiles,
+    check_reward,
     check_trainer_options,
     load_profile,
     parse_override,
@@ -102,11 +103,38 @@ def test_a_stage_takes_one_reward_or_several_with_weights(laptop: Profile) -> No
     several = load_profile("laptop", dict([parse_override("grpo_reports.reward={radcliq: 1, thinking_format: 0.1}")]))
     assert several.grpo_reports.reward == {"radcliq": 1.0, "thinking_format": 0.1}
     for wrong, message in (
-        ("{gleu: high}", "reward.gleu must be of type float"),
+        ("{gleu: high}", r"laptop\.yaml.*grpo_reports\.reward: gleu .* must be a finite number, found 'high'"),
+        ("{gleu: .nan}", "must be a finite number, found nan"),
+        ("{gleu: {weight: yes}}", r"gleu\.weight must be a finite number, found True"),
+        ("{}", r"grpo_reports\.reward: expected at least one reward"),
         ("null", "reward must be of type str"),
     ):
         with pytest.raises(ProfileError, match=message):
             load_profile("laptop", dict([parse_override(f"grpo_reports.reward={wrong}")]))
+
+
+def test_a_reward_takes_options_from_the_profile_and_from_the_command_line(laptop: Profile, tmp_path: Path) -> None:
+    values = laptop.to_dict()
+    values["grpo_reports"]["reward"] = {"radgraph": {"weight": 0.5, "level": "partial"}, "gleu": 1}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    profile = load_profile(path, dict([parse_override("grpo_reports.reward.radgraph.model=radgraph")]))
+    assert profile.grpo_reports.reward["radgraph"] == {"weight": 0.5, "level": "partial", "model": "radgraph"}
+    check_reward(profile.grpo_reports, "grpo_reports")
+
+
+@pytest.mark.parametrize(
+    ("reward", "message"),
+    [
+        ("glue", r"grpo_reports\.reward: glue: unknown reward 'glue' \(did you mean gleu\?\).*bertscore, bleu"),
+        ("{radgraph: {levl: simple}}", r"'radgraph' has no option 'levl' \(did you mean level\?\).*weight, level"),
+        ("{remote: {url: somewhere}}", "'remote' needs the option 'reward'"),
+    ],
+)
+def test_an_unknown_reward_or_option_is_found_before_training(reward: str, message: str) -> None:
+    profile = load_profile("laptop", dict([parse_override(f"grpo_reports.reward={reward}")]))
+    with pytest.raises(ProfileError, match=message):
+        check_reward(profile.grpo_reports, "grpo_reports")
 
 
 def test_a_stage_can_be_left_out() -> None:
@@ -204,3 +232,16 @@ def test_settings_of_torch_modules_have_the_same_fields_here(laptop: Profile) ->
 
     assert names(VisionPretrainingSettings) == names(vision_pretraining.VisionPretrainingSettings)
     assert set(laptop.model.tiny) <= set(names(TinySettings))
+
+
+def test_an_early_step_without_a_checkpoint_is_refused():
+    with pytest.raises(ProfileError, match=r"sft\.early_step is 300.* multiple of sft\.trainer\.save_steps \(500\)"):
+        load_profile("laptop", {"sft.early_step": 300})
+
+
+@pytest.mark.parametrize(
+    ("changes", "early"),
+    [({}, True), ({"sft.trainer.max_steps": 50}, False), ({"sft.early_step": None}, False)],
+)
+def test_a_training_that_ends_before_the_early_step_has_no_early_model(changes, early):
+    assert load_profile("laptop", changes).sft.has_early_model() is early

@@ -19,6 +19,7 @@ from radvlm_course.records import (
     RecordError,
     Study,
     from_dict,
+    jsonl_to_parquet,
     read_jsonl,
     read_parquet,
     to_dict,
@@ -124,6 +125,40 @@ example = st.builds(
 def test_any_records_come_back_equal(write: Write, read: Read, records: list[Any], tmp_path: Path) -> None:
     assert write(records, tmp_path / "any") == len(records)
     assert list(read(tmp_path / "any", type(records[0]))) == records
+
+
+TALK = Example("t", "conversation", "a.png", "Large?", "No.", follow_up=(("Lungs?", "Clear."), ("Sure?", "Größe 心")))
+
+
+def test_follow_up_rounds_come_back_and_examples_without_any_are_written_as_before(tmp_path: Path) -> None:
+    write_jsonl([TALK, EXAMPLE], tmp_path / "talks.jsonl")
+    assert list(read_jsonl(tmp_path / "talks.jsonl", Example)) == [TALK, EXAMPLE]
+    first, second = (json.loads(line) for line in (tmp_path / "talks.jsonl").read_text(encoding="utf-8").splitlines())
+    assert first["follow_up"] == [["Lungs?", "Clear."], ["Sure?", "Größe 心"]] and "follow_up" not in second
+    write_parquet([EXAMPLE, TALK], tmp_path / "talks.parquet", rows_per_group=1, conversations=True)
+    assert list(read_parquet(tmp_path / "talks.parquet", Example)) == [EXAMPLE, TALK]
+
+
+def test_follow_up_rounds_without_a_column_for_them_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="t: a conversation with follow-up rounds: write with conversations=True"):
+        write_parquet([EXAMPLE, TALK], tmp_path / "talks.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rounds", [["Lungs?"], [["Lungs?"]], [["a", "b", "c"]], [["a", 3]], "ab", [None]])
+def test_follow_up_that_is_not_pairs_of_text_is_refused(rounds: Any) -> None:
+    with pytest.raises(RecordError):
+        from_dict(to_dict(EXAMPLE) | {"follow_up": rounds}, Example)
+
+
+def test_a_jsonl_file_becomes_the_parquet_file_of_its_records(tmp_path: Path) -> None:
+    write_jsonl([EXAMPLE, BARE_EXAMPLE], tmp_path / "e.jsonl")
+    assert jsonl_to_parquet(tmp_path / "e.jsonl", tmp_path / "converted.parquet", Example) == 2
+    write_parquet([EXAMPLE, BARE_EXAMPLE], tmp_path / "written.parquet")
+    assert (tmp_path / "converted.parquet").read_bytes() == (tmp_path / "written.parquet").read_bytes()
+    write_jsonl([STUDY, BARE_STUDY], tmp_path / "s.jsonl")
+    jsonl_to_parquet(tmp_path / "s.jsonl", tmp_path / "s.parquet", Study)
+    assert list(read_parquet(tmp_path / "s.parquet", Study)) == [STUDY, BARE_STUDY]
 
 
 def test_jsonl_is_one_readable_json_object_a_line(tmp_path: Path) -> None:

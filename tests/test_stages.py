@@ -20,6 +20,8 @@ OVERRIDES = {
     "vision_pretraining.steps": 4,
     "vision_pretraining.batch_size": 4,
     "sft.trainer.max_steps": 6,
+    "sft.trainer.save_steps": 3,
+    "sft.early_step": 3,
     "sft.trainer.logging_steps": 1,
     "sft.trainer.per_device_train_batch_size": 4,
     "evaluate.max_new_tokens": 12,
@@ -63,10 +65,26 @@ def test_trained_stages_leave_metrics_rollouts_and_a_model(finished):
         assert {rollout.example_id for rollout in read_rollouts(folder / stage)} <= asked
 
 
+def test_grpo_starts_from_the_early_checkpoint_of_sft_or_from_its_end(finished):
+    from safetensors.torch import load_file
+
+    folder = finished.run.folder
+    assert finished.run.summary("grpo_reports")["start"] == str(folder / "sft_early" / "model")
+    early = load_file(folder / "sft_early" / "model" / "model.safetensors")
+    checkpoint = load_file(folder / "sft" / "checkpoint-3" / "model.safetensors")
+    last = load_file(folder / "sft" / "model" / "model.safetensors")
+    assert all(early[name].equal(checkpoint[name]) for name in early)
+    assert not all(early[name].equal(last[name]) for name in early)
+    without = open_course("laptop", "without", {"sft.early_step": None}, root=folder.parent)
+    assert without.grpo_start() == "sft"
+
+
 def test_evaluation_scores_every_model_and_the_priors_on_the_same_examples(finished):
     folder = finished.run.folder / "evaluate"
     models = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("scores/*/scores.json")}
-    assert {"sft", "grpo_grounding", "grpo_reports", "prior_mean_box", "prior_constant_report"} <= set(models)
+    assert {"sft", "sft_early", "grpo_grounding", "grpo_reports", "prior_mean_box", "prior_constant_report"} <= set(
+        models
+    )
     counts = {name: scores["counts"] for name, scores in models.items()}
     assert counts["sft"]["abnormality_grounding"]["examples"] == 6
     assert counts["prior_mean_box"]["abnormality_grounding"]["examples"] == 6
@@ -111,7 +129,8 @@ def test_the_results_script_makes_its_tables_from_a_finished_run(finished):
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     text = script.collect([finished.run.folder])
-    assert "| small: grpo_grounding - sft |" in text
+    assert "| small: grpo_grounding - sft_early |" in text
+    assert "| small: sft - sft_early |" in text
     assert "**Each finding** (run small)" in text
     sft = json.loads((finished.run.folder / "evaluate/scores/sft/scores.json").read_text())
     assert f"{sft['tasks']['report_generation']['gleu']['value']:.3f} [" in text

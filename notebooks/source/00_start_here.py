@@ -146,8 +146,9 @@ Markdown(markdown_table(["stage", "minutes"], rows))
 # %% [markdown]
 # ### One question, asked before and after
 #
-# A film from a patient of the test set, and one question. First the model after SFT, then the one
-# that went through GRPO on grounding as well. Both are loaded from the run's folder and answer here
+# A film from a patient of the test set, and one question. First the model that GRPO starts from (on
+# this tier an early checkpoint of SFT, which leaves GRPO something to improve), then the one that
+# went through GRPO on grounding. Both are loaded from the run's folder and answer here
 # and now; the film is simply the first of the test questions about a finding.
 
 # %%
@@ -155,7 +156,7 @@ from radvlm_course.evaluation.predict import complete
 from radvlm_course.models.loading import load_model
 
 asked = course.examples("test", "abnormality_grounding")[0]
-stages = ("sft", "grpo_grounding")
+stages = (course.grpo_start(), "grpo_grounding")
 models = {stage: load_model(course.run.model_folder(stage)) for stage in stages}
 written = {stage: complete(models[stage], [asked], max_new_tokens=64)[0][0] for stage in stages}
 earned = {stage: get_reward("soft_f1")([text], [asked])[0] for stage, text in written.items()}
@@ -198,7 +199,7 @@ before_after(
     [each.boxes for each in shown],
     *boxes.values(),
     [each.labels[0] for each in shown],
-    names=("after SFT", "after GRPO"),
+    names=("before GRPO", "after GRPO"),
     width=1.35,
 )
 
@@ -212,7 +213,7 @@ before_after(
 # %%
 report = course.examples("test", "report_generation")[0]
 rows = [("(truth)", report.answer)]
-for stage in ("sft", "grpo_reports"):
+for stage in (course.grpo_start(), "grpo_reports"):
     if course.run.is_finished(stage):
         text = complete(load_model(course.run.model_folder(stage)), [report], max_new_tokens=96)
         rows.append((stage, text[0][0]))
@@ -227,8 +228,8 @@ Markdown(markdown_table(["model", report.question], rows))
 # - **Priors** (hollow, grey) answer without looking at the film: the mean box of the finding, the
 #   commonest report. A model is worth what it has above them.
 # - The **interval** (95%) says how far the value would wander with other patients like these.
-# - Both GRPO models start from the same SFT model, and each was trained on one task only. Its rows
-#   for the other task show what that cost, or gave.
+# - Both GRPO models start from the same model, `sft early`, and each was trained on one task only. Its
+#   rows for the other task show what that cost, or gave. `sft` is what twice the supervised steps give.
 
 # %%
 from IPython.display import display
@@ -237,7 +238,7 @@ from radvlm_course.evaluation.score import load_scores
 from radvlm_course.viz import dot_plot
 
 stored = folder / "scores"
-folders = [*sorted(stored.glob("prior_*")), *(stored / name for name in course.stages())]
+folders = [*sorted(stored.glob("prior_*")), *(stored / name for name in ("sft_early", *course.stages()))]
 scores = {path.name.replace("_", " "): load_scores(path) for path in folders if path.exists()}
 metrics = {
     "abnormality_grounding": {"mAP@0.5": "map50", "soft-F1": "soft_f1"},
@@ -253,7 +254,7 @@ for task, titles in metrics.items():
 # **mAP@0.5** counts a box as found when its IoU is at least 0.5; **soft-F1** is the reward from
 # above; **GLEU** compares runs of one to four words with the true report; **finding F1** compares
 # the findings that the two reports affirm. Higher is better in all of them. The whole table, with
-# the paired differences to the SFT model below it: an interval of a difference that does not
+# the paired differences to the model that GRPO started from below it: an interval of a difference that does not
 # contain 0 is the sign to look for.
 
 # %%

@@ -12,7 +12,8 @@
 # **After this notebook you can**
 #
 # 1. compute GLEU, a text reward, by hand, and name what it cannot see;
-# 2. predict what a policy that is paid for GLEU will do, before it does it;
+# 2. predict what a policy that is paid for a reward will do, before it does it, with a lab that
+#    needs no training;
 # 3. turn four reports into rewards, advantages and a loss, and say why long reports weigh more;
 # 4. read the curves of the run, and check on held-out films whether facts improved or only words.
 #
@@ -155,13 +156,261 @@ print(f"{'all':24s} {len(constant):5d} reports, mean GLEU {sum(constant) / len(c
 # Keep the last number in mind: a model has learned to look only as far as it earns more than
 # that.
 #
-# The paper trained one model with each of several rewards. Its finding: a reward made of RadGraph
-# alone (it compares clinical entities and their relations) drove the reports to less than half
-# their length, and most other measures down; plain GLEU came close to RadCliQ, a composite of
-# several models' scores that takes far longer to compute. A cheap reward is a fair start, if what
-# it cannot see is measured beside it.
+# The paper trained one model with each of several rewards, and plain GLEU came close to RadCliQ, a
+# composite of several models' scores that takes far longer to compute. A cheap reward is a fair
+# start, if one knows what it cannot see.
+
+# %% [markdown]
+# ## 3. The reward lab
 #
-# ## 3. From rewards to the loss
+# Four reports by hand were a start. To know a reward before one trains on it, one needs many
+# reports, each wrong in one known way, and many films. The lab makes them. A phantom's report was
+# written by a grammar, so the same grammar can say the same in other words, swap a side, change a
+# grade, or leave a finding out. Nothing in this section needs a trained model.
+#
+# One film and nine reports:
+
+# %%
+import numpy as np
+
+from radvlm_course.phantoms.film import plan_film
+from radvlm_course.rewards.lab.candidates import KINDS, make_candidates
+from radvlm_course.rewards.lab.survey import phantom_example
+
+lab_film = plan_film(seed=312)
+lab_example = phantom_example(lab_film)
+nine = make_candidates(lab_film, np.random.default_rng(0))
+Markdown(markdown_table(["report", "text"], nine.items()))
+
+# %% [markdown]
+# And the rewards. Two count words: `gleu` and `rouge_l`. Three compare **facts** as the labeller
+# reads them; a fact is a finding with its side, or that a finding is absent:
+#
+# - `fact_precision`: of the facts that the report states, how many are right;
+# - `fact_recall`: of the facts in the reference, how many the report states;
+# - `fact_f1`: both in one number.
+#
+# The paper's clinical rewards run models. This cell looks whether their weights are on this
+# machine; where they are, every cell below uses them too.
+
+# %%
+from radvlm_course.rewards.lab.published import ready_rewards
+
+readiness = ready_rewards()
+cheap = ["gleu", "rouge_l", "fact_precision", "fact_recall", "fact_f1"]
+rewards_to_try = [get_reward(name) for name in (*cheap, *readiness.ready)]
+Markdown(readiness.to_markdown())
+
+# %% [markdown]
+# Only two of the nine reports are acceptable: the reference and the paraphrase. So every wrong
+# report that earns as much as the paraphrase is framed.
+
+# %%
+from radvlm_course.rewards.lab.survey import score_candidates
+from radvlm_course.viz import draw_reward_table
+
+draw_reward_table(
+    score_candidates(nine, lab_example, rewards_to_try),
+    notes={kind: about.says for kind, about in KINDS.items()},
+    right=[kind for kind, about in KINDS.items() if about.right],
+    yardstick="paraphrase",
+    title="One film, nine reports",
+)
+
+# %% [markdown]
+# Read it by columns. Rewards of words pay every mistake better than the paraphrase: a flipped
+# negation is one short word. Rewards of facts see it, and have gaps of their own. None of the
+# three knows severity, so "small" and "large" are the same. Precision does not miss what was left
+# out; recall does not mind what was made up.
+#
+# Try a report of your own. In a live notebook an input box appears below the picture. Can you find
+# a report that no radiologist would sign and that all bars like?
+
+# %%
+from radvlm_course.viz import ReportLab
+
+ReportLab(
+    lab_example,
+    nine,
+    rewards_to_try,
+    start="wrong side",
+    marks=["paraphrase", "normal for all"],
+    film=lab_film.picture(256),
+    findings_of=report_findings,
+)
+
+# %% [markdown]
+# ### The clinical rewards, as others measured them
+#
+# The RadEval project published how such rewards judge five pairs of sentences. The picture shows
+# its figures, not ours. The paraphrase ("Mild cardiomegaly", "the cardiac silhouette is mildly
+# enlarged") earns nothing from BLEU and nothing from RadGraph. The flipped negation earns 0.893
+# from BERTScore. A model inside a reward does not make it see.
+
+# %%
+from radvlm_course.rewards.lab.published import PublishedRewards, PublishedTraining
+from radvlm_course.viz.published import draw_published_costs, draw_published_pairs
+
+others = PublishedRewards.load()
+draw_published_pairs(others)
+
+# %% [markdown]
+# Nor is it free. A step of the paper's training scores 4,096 reports: at 160 milliseconds each
+# that is eleven minutes, one after the other. (`docs/rewards.md` says how this course batches
+# them.)
+
+# %%
+draw_published_costs(others)
+
+# %% [markdown]
+# ### What would a policy game?
+#
+# A policy cannot write the nine reports above: they were made from the reference, which it does
+# not see. What it *can* do is read the film as well as it is able to and report that; or report
+# less, or more, or not look at all. Here an **honest reader** is simulated: it misses a quarter
+# of the findings, misgrades a quarter, mirrors some and makes some up, and writes down what it
+# read. A way of writing that earns clearly *more* than this reader is what the policy drifts to.
+
+# %%
+from radvlm_course.rewards.lab.survey import survey_rewards
+from radvlm_course.viz import draw_margins
+
+n_films = 24 if readiness.ready else 120  # models take their time on a CPU
+survey = survey_rewards(range(n_films), rewards_to_try)
+draw_margins(survey, "What pays, on average over many films")
+
+# %% [markdown]
+# Three blocks, each with its own yardstick.
+#
+# - **A flawless report in other words** earns *less* than the honest, imperfect one under GLEU.
+#   The reward prefers usual words with errors to unusual words without.
+# - **Strategies.** Precision pays the reader who states one sentence and stops. Recall pays the
+#   one who affirms everything and denies everything. F1 pays neither.
+# - **Mistakes.** In the words of the reference every mistake beats the paraphrase under GLEU and
+#   ROUGE-L. A policy that has learned the usual wording has little reason left to look for the
+#   side.
+#
+# In short:
+
+# %%
+verdicts = [
+    [
+        name,
+        ", ".join(survey.gamed_by(name)) or "none of these",
+        ", ".join(survey.blind_to(name)) or "none of these",
+    ]
+    for name in survey.rewards
+]
+Markdown(markdown_table(["reward", "is gamed by", "does not see"], verdicts))
+
+# %% [markdown]
+# "None of these" is no certificate. The normal report for every film was not far behind the
+# honest reader, and that reader was a fairly good one. Let it grow worse: at which error rate does
+# a reward stop paying for looking at the film?
+
+# %%
+from radvlm_course.rewards.lab.survey import looking_pays
+from radvlm_course.viz.reward_lab import draw_looking_pays
+
+rates = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+draw_looking_pays(rates, looking_pays(range(100), ["gleu", "rouge_l", "fact_f1"], rates))
+
+# %% [markdown]
+# In the shaded part the blind report earns more. A policy that starts there, with a model that
+# cannot read the film yet, is paid for *not* learning to. It is one more reason to fine-tune
+# first: GRPO has to start to the left of the line.
+#
+# ### Why a reward of facts shortens reports
+#
+# The paper trained the same model on one reward after the other. Trained on RadGraph alone (F1 of
+# facts, strictest match), its reports shrank from 207 to 93 characters, and nearly every other
+# measure fell.
+
+# %%
+from radvlm_course.viz.published import draw_published_training
+
+draw_published_training(PublishedTraining.load())
+
+# %% [markdown]
+# The mechanism fits into four numbers. A reader could state four facts and would be right with
+# the chances 0.9, 0.7, 0.5 and 0.2; the reference has four. It states the surest one, or two, and
+# so on. The right ones among them are, on average, the sum of their chances.
+
+# %%
+chances = [0.9, 0.7, 0.5, 0.2]
+for stated in (1, 2, 3, 4):
+    right = sum(chances[:stated])
+    print(
+        f"{stated} stated, {right:.1f} right:   precision {right / stated:.2f}   "
+        f"recall {right / 4:.2f}   F1 {2 * right / (stated + 4):.2f}"
+    )
+
+# %% [markdown]
+# **Precision** is the mean of the chances, and the mean of the surest is best with one fact.
+# **Recall** only grows. **F1** grows as long as the next fact's chance is more than half of the F1
+# so far: 0.2 is less than half of 0.60, so the fourth fact was one too many.
+#
+# That rule also explains how an F1 can shorten reports. The right picture below asks for more at
+# once: the finding, its side, its grade. Each of these is as uncertain as the finding, so the
+# chances are squared and cubed, the unsure facts fall below the line first, and the best report
+# gets shorter. RadGraph's strictest level is such a match.
+
+# %%
+from radvlm_course.rewards.lab.shortening import expected_scores
+from radvlm_course.viz.reward_lab import draw_lengths
+
+sure = np.linspace(0.95, 0.3, 8)  # from the surest fact to the least sure
+expected = expected_scores(sure, true=8)
+stricter = {
+    name: expected_scores(sure**parts, true=8)["f1"]
+    for parts, name in enumerate(("finding", "finding and side", "finding, side and grade"), 1)
+}
+draw_lengths({"Three measures of the same facts": expected, "F1, the stricter the match": stricter})
+
+# %% [markdown]
+# And what a policy makes of it. This toy (notebook 05 has more of it) is trained with the real GRPO
+# loss; its "answers" are reports of one to eight facts, and it begins with long ones.
+
+# %%
+from radvlm_course.training.toy_policy import train_toy_policy
+from radvlm_course.viz.reward_lab import draw_policy_lengths
+
+mostly_long = [0.02, 0.02, 0.04, 0.08, 0.14, 0.20, 0.25, 0.25]
+toys = {}
+for name, values in expected.items():
+    toys[name] = train_toy_policy(values[1:].tolist(), steps=200, start=mostly_long)
+draw_policy_lengths(toys, range(1, 9))
+
+# %% [markdown]
+# The same with the course's rewards on phantoms: the honest reader's reports, cut to the sentences
+# that are most often right. Precision is best with one sentence of some 28 characters, usually a
+# safe denial such as "No pneumothorax is seen." Recall and F1 want all of the report, or nearly so.
+
+# %%
+from radvlm_course.rewards.lab.shortening import measure_lengths
+from radvlm_course.rewards.lab.strategies import Reader
+from radvlm_course.viz.reward_lab import draw_measured_lengths
+
+measured = {}
+for rate in (0.25, 0.5):
+    reader = Reader.erring(rate)
+    measured[f"reader with error rate {rate}"] = measure_lengths(range(100), reader=reader)
+draw_measured_lengths(measured)
+
+# %% [markdown]
+# **The cure** is to charge for what was left out: F1 of facts instead of precision, a match that
+# is not stricter than the model can meet, or a second reward that counts words (GLEU is the
+# smaller of precision and recall, and RadCliQ holds BERTScore; under both the paper's reports kept
+# most of their length). One more look at the paper's figures: the RadGraph run ended with a *lower*
+# RadGraph score than the runs on RadCliQ and GLEU. Leaving out was the quick way up, not the high
+# one. That is our reading of the table; the paper did not measure the chances of single facts.
+#
+# To see it in a real run, train on it: `grpo_reports.reward` in the profile takes
+# `fact_precision`, and `{fact_f1: 1, gleu: 0.5}`, and watch the panel *Length*.
+#
+# ## 4. From rewards to the loss
+#
+# Back to the four reports and their GLEU.
 #
 # GRPO (*group relative policy optimisation*) treats the four reports as a **group** of
 # **rollouts**, answers of one model to one prompt. Each gets an **advantage**: its reward minus
@@ -223,7 +472,7 @@ for how in ("token_mean", "sequence_mean"):
     )
 
 # %% [markdown]
-# ## 4. A real group
+# ## 5. A real group
 #
 # This is the model that GRPO starts from, with four films that are neither trained nor tested on.
 # It writes eight reports on each, at **temperature** 1: words are drawn with exactly the
@@ -308,7 +557,7 @@ live = read_rollouts(scratch.name)
 print(f"{len(live)} reports recorded, the last one:\n{live[-1].completion}")
 
 # %% [markdown]
-# ## 5. The real run
+# ## 6. The real run
 #
 # `course.ensure("grpo_reports")` was called above: a run that `make course` has already made is
 # found; otherwise the call makes it, in about three to five minutes. Its curves, one panel at a
@@ -336,8 +585,8 @@ grpo_curves(grpo_folder, "GRPO on reports, reward GLEU")
 
 # %% [markdown]
 # Three more gauges. The **clipped share** counts tokens whose gradient the clip has cut: in the
-# first update after a sampling it is 0 by construction; in later ones (this tier takes two, the
-# paper four) it need not be, and a large share means that the steps are too big. The **cut-off share**
+# first update after a sampling it is 0 by construction, and this tier takes only one; in later ones
+# (the paper takes four) it need not be, and a large share means that the steps are too big. The **cut-off share**
 # counts reports that hit the length limit and were never finished; they are scored as they are,
 # and a growing share means that the limit is too low or the model has stopped ending its reports.
 # The **gradient norm** is the length of the gradient: spikes say that single batches pull much
@@ -379,7 +628,7 @@ last.step = max(last.groups)
 last
 
 # %% [markdown]
-# ## 6. Before and after, on films never seen
+# ## 7. Before and after, on films never seen
 #
 # Both models, the one that GRPO started from and the one that came out, report the same held-out
 # films **greedily** (always the likeliest word, no chance involved).
@@ -492,7 +741,7 @@ for title, (task, metric) in panels.items():
 draw_differences(changes)
 
 # %% [markdown]
-# ## 7. Failure gallery
+# ## 8. Failure gallery
 #
 # **A group without spread.** Always the same report: each reward equals the mean, every advantage
 # is zero, and the reward has no pull left (only the leash still has). Here one stock report, four
@@ -532,7 +781,7 @@ draw_scorecard(card, "The reference affirms a left effusion")
 # a toy policy. The learning rate is the first thing to lower; starting again from the checkpoint
 # is the second.
 #
-# ## 8. Your turn
+# ## 9. Your turn
 #
 # Replace the dots with your answer and run the cell. A wrong answer gets a hint. Worked solutions
 # are in `notebooks/solutions/`.
@@ -574,8 +823,11 @@ check("04.3", answer_3)
 # %% [markdown]
 # ## What to take along
 #
-# - A text reward counts words. Rank a few hand-written reports under it *before* you train on it:
-#   paraphrase, wrong side, omission, normal for everything.
+# - A text reward counts words. Rank a few reports under it *before* you train on it: paraphrase,
+#   wrong side, omission, normal for everything.
+# - Ask of every reward what a policy can do instead of reading. Precision of facts is gamed by
+#   saying little, recall by saying everything; F1 charges for both, but a match that is too strict
+#   shortens reports as well.
 # - The policy finds what pays. Watch length, entropy and variety beside the reward, and score
 #   what the reward cannot see.
 # - Token mean lets long reports weigh more; it is the paper's choice and it is a choice.

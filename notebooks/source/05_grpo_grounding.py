@@ -60,7 +60,8 @@ print(f"IoU           {shared / covered:.3f}")
 # %% [markdown]
 # The course's `Box` gives the same number, and the explorer shows it. In a live notebook four
 # sliders appear below the picture: move the dashed box and watch what it earns. (The film is a
-# phantom; the paper's two boxes are only laid over it.)
+# phantom; the paper's two boxes are only laid over it. The other bars, soft-F1 and mAP@0.5, are
+# explained below.)
 
 # %%
 from radvlm_course.boxes import Box
@@ -133,6 +134,70 @@ from radvlm_course.viz.reward_slope import draw_reward_slope
 draw_reward_slope(Box(0.10, 0.40, 0.50, 0.60))
 
 # %% [markdown]
+# ### The reward lab for boxes
+#
+# The bars of the explorer named a third measure, the one that the tables of results are made of:
+# **mAP@0.5**. A box is a hit if it overlaps a true box with IoU of at least 0.5, else a miss. It
+# exists in two readings, because a language model gives no confidences: the paper's takes the
+# order in which boxes are written as their ranking, the corrected one knows no order and is
+# precision times recall (notebook 06 draws both). Should one pay a policy by it?
+#
+# First the slope, in all directions. Move a box of the right size off its target: what does it
+# earn? Under soft-F1 there is a hill to climb, wherever the box is, as long as it touches the
+# truth. Under mAP@0.5 there is a table mountain: flat above, flat below, and a cliff.
+
+# %%
+from radvlm_course.viz.reward_slope import draw_offset_maps
+
+draw_offset_maps(Box(0.40, 0.40, 0.60, 0.60))
+
+# %% [markdown]
+# Then answers that are wrong in one known way. The question has two true boxes; answers are texts,
+# scored as in training. Compare columns two by two: the two formulas of soft-F1, the two readings
+# of mAP.
+
+# %%
+from radvlm_course.evaluation.box_survey import score_box_candidates
+from radvlm_course.rewards.lab.boxes import BOX_KINDS, make_box_candidates, phantom_box_examples
+from radvlm_course.viz import draw_reward_table
+
+questions = phantom_box_examples(range(100))
+two_boxes = next(question for question in questions if len(question.boxes) == 2)
+print(two_boxes.question, two_boxes.answer)
+draw_reward_table(
+    score_box_candidates(make_box_candidates(two_boxes.boxes), two_boxes),
+    notes=BOX_KINDS,
+    title="One question, eleven answers",
+)
+
+# %% [markdown]
+# Four strays after the hits cost nothing under the paper's mAP; before the hits they cost two
+# thirds. Half a width off and nothing at all are worth the same under both readings. (The exact
+# boxes earn a little less than 1 under soft-F1 because an answer writes two decimals.)
+#
+# Last, **what would a policy game?** A simulated honest reader places its boxes with some error,
+# and looks on the wrong side of the film now and then. The strategies below it do something else
+# with what it read, or do not look. Framed: what earns no less than honest boxes.
+
+# %%
+from radvlm_course.evaluation.box_survey import survey_box_strategies
+from radvlm_course.rewards.lab.boxes import BOX_STRATEGIES, box_strategies
+
+other_films = phantom_box_examples(range(1000, 1100))
+draw_reward_table(
+    survey_box_strategies(box_strategies(questions, other_films), questions),
+    notes=BOX_STRATEGIES,
+    right=["honest"],
+    yardstick="honest",
+    title="Strategies over 100 films",
+)
+
+# %% [markdown]
+# A policy that is paid by the paper's mAP learns to write its answer and then every place where
+# the finding has ever been: each miss is free, and now and then a guess hits. soft-F1 charges for
+# every box. So does the corrected mAP, but it has no slope. That is why the reward is one thing
+# and the measure of the tables another, and why the tables of this course show both readings.
+#
 # ## 2. Four rollouts, by hand, to the loss
 #
 # GRPO (*group relative policy optimisation*) asks the model the same question several times. The
@@ -373,8 +438,8 @@ grpo_curves(grpo_folder, "GRPO on abnormality grounding, reward soft-F1")
 
 # %% [markdown]
 # Two more gauges. The **clipped share** counts tokens whose gradient the clip has cut. In the first
-# update after a sampling the ratio is still 1 and the share is 0 by construction; in later ones
-# (this tier takes two updates, the paper four) it need not be, and a large share means that the
+# update after a sampling the ratio is still 1 and the share is 0 by construction, and this tier takes
+# only one; in later ones (the paper takes four) it need not be, and a large share means that the
 # steps are too big. The **gradient norm** is the length of the gradient:
 # spikes say that single batches pull much harder than others.
 
@@ -622,8 +687,8 @@ check("05.3", answer_3)
 # %% [markdown]
 # ## What to take along
 #
-# - The reward is the specification. soft-F1 has a slope everywhere and charges for stray and
-#   missing boxes; write down which formula you use.
+# - The reward is the specification. soft-F1 has a slope wherever boxes touch and charges for stray
+#   and missing boxes; write down which formula you use. mAP@0.5 measures, but does not teach.
 # - An advantage compares a rollout with its own group. No spread, no learning.
 # - The clip limits one sampling, the KL limits the whole run. Watch KL, entropy and spread, not
 #   the loss.

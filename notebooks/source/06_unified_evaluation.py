@@ -314,8 +314,9 @@ Markdown(results_table(scores, tasks).to_markdown(columns))
 # patients for both models. Three outcomes: the interval lies above zero (better), below zero (worse), or
 # holds zero (not shown, which is not the same as "no difference").
 #
-# Each row is a model after reinforcement against the one it started from. Each was rewarded on **one**
-# task; the panels also show what happened to the others.
+# Each row is a model after more training against the one that reinforcement started from (`sft_early`). A
+# GRPO model was rewarded on **one** task; the panels also show what happened to the others. The row `sft`
+# is the honest rival: the same start, trained on with the true answers instead of rewards.
 
 # %%
 from radvlm_course.evaluation.differences import read_differences
@@ -334,7 +335,7 @@ changes = {
     title: {name: tasks[task][metric] for name, tasks in differences.items() if task in tasks}
     for title, (task, metric) in wanted.items()
 }
-draw_differences(changes, "After reinforcement minus before, 95% intervals by patient")
+draw_differences(changes, "After more training minus before, 95% intervals by patient")
 
 # %% [markdown]
 # Where a row meets its own reward, one hopes for green. Where it meets the other task, grey is good news

@@ -1,7 +1,7 @@
 """The evaluation stage: every model of a run and the priors, on the same held-out examples.
 
 ``predictions/<model>.jsonl`` (resumable), ``scores/<model>/``, ``differences.json`` (paired, each
-GRPO model against the SFT model that it started from) and ``results.md``. The priors answer without
+model against the one that GRPO started from) and ``results.md``. The priors answer without
 looking at the film: whatever they score is what a model gets for free.
 """
 
@@ -20,14 +20,14 @@ from radvlm_course.evaluation.tables import difference_table, results_table
 from radvlm_course.records import Example
 from radvlm_course.rewards.base import BOX_TASKS
 
-__all__ = ["REFERENCE", "evaluate_models", "prior_scores"]
+__all__ = ["evaluate_models", "prior_scores"]
 
-REFERENCE = "sft"
 _COLUMNS = ("map50", "map50_paper", "soft_f1", "gleu", "rouge_l", "finding_f1_micro", "finding_side_f1_micro", "words")
 
 
 def evaluate_models(
     models: Mapping[str, Path],
+    reference: str,
     train: Sequence[Example],
     test: Sequence[Example],
     folder: Path,
@@ -40,7 +40,8 @@ def evaluate_models(
     """Predict, score and compare; returns the headline numbers.
 
     Args:
-        models: name -> model folder; the one named ``sft`` is what the others are compared with.
+        models: name -> model folder.
+        reference: the model that the others are compared with, if it is among them.
         train: what the priors are made of. test: what everybody is asked.
         max_new_tokens: limit of a completion; how many were cut off is counted in the scores.
     """
@@ -50,8 +51,8 @@ def evaluate_models(
         _predict(name, path, test, file, batch_size, max_new_tokens, max_pixels, progress)
         scores[name] = score(test, read_predictions(file), seed=seed)
         scores[name].write(folder / "scores" / name)
-    others = [name for name in models if name != REFERENCE and REFERENCE in models]
-    differences = {f"{name} - {REFERENCE}": compare(scores[REFERENCE], scores[name], seed=seed) for name in others}
+    others = [name for name in models if name != reference and reference in models]
+    differences = {f"{name} - {reference}": compare(scores[reference], scores[name], seed=seed) for name in others}
     _write_results(scores, differences, folder)
     return {name: _headline(item) for name, item in scores.items()}
 

@@ -16,7 +16,7 @@ from radvlm_course.evaluation.statistics import Interval
 
 __all__ = ["AgainstPrior", "against_prior", "is_prior", "read_scores", "verdict"]
 
-_ORDER = ("base", "sft", "cold_start", "grpo_grounding", "grpo_reports")
+_ORDER = ("base", "sft_early", "sft", "cold_start", "grpo_grounding", "grpo_reports")
 
 
 def is_prior(name: str) -> bool:

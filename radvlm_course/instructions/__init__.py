@@ -9,6 +9,7 @@ from radvlm_course.instructions.builder import (
 )
 from radvlm_course.instructions.labels import PAPER, LabelSemantics, present_findings, targets
 from radvlm_course.instructions.mixture import (
+    Entry,
     LeakError,
     Mixture,
     MixtureCard,
@@ -25,6 +26,7 @@ __all__ = [
     "BuildOptions",
     "BuildReport",
     "BuildWarning",
+    "Entry",
     "LabelSemantics",
     "LeakError",
     "Mixture",

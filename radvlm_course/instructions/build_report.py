@@ -15,6 +15,7 @@ PROBLEMS = {
     "empty report": "empty report",
     "unlabelled": "study without labels",
     "contradiction": "boxes of a finding that is labelled absent",
+    "unreadable": "image that cannot be read, so it cannot be compared with others",
     "unboxed": "present finding without boxes, so its list of boxes would be incomplete",
 }
 

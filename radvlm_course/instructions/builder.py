@@ -4,21 +4,25 @@ One radiograph gives many pairs: its report, its list of findings, one question 
 boxes. What may vary (the wording) is drawn from a generator that is seeded with the pair's own identity, never with
 its place in a queue: the same seed gives the same bytes on any machine, in any order, with any number of processes.
 
-Left out: the two conversation tasks, whose answers a language model has to write first.
+The answers of the two conversation tasks were written before by a language model, see
+:mod:`radvlm_course.instructions.written`.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from radvlm_course.boxes import Box, format_boxes
+from radvlm_course.boxes import Box, format_boxes, parse_boxes
 from radvlm_course.instructions.build_report import PROBLEMS, BuildReport, BuildWarning
 from radvlm_course.instructions.labels import PAPER, LabelSemantics, present_findings, targets
 from radvlm_course.instructions.templates import load_templates
-from radvlm_course.records import TASKS, Example, Study
+from radvlm_course.instructions.written import ConversationError, ConversationFolder, image_name
+from radvlm_course.records import Example, Study
 
 __all__ = [
     "BuildError",
@@ -27,9 +31,11 @@ __all__ = [
     "BuildWarning",
     "build",
     "build_examples",
+    "pairs_of_study",
 ]
 
 _GROUNDING = ("anatomical_grounding", "abnormality_grounding", "phrase_grounding")
+_CONVERSATIONS = ("conversation", "grounded_conversation")
 
 
 class BuildError(ValueError):
@@ -42,10 +48,19 @@ class BuildError(ValueError):
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What shapes the pairs besides the study: the set of wordings and the meaning of labels."""
+    """What shapes the pairs besides the study.
+
+    Attributes:
+        templates: the set of wordings, see :func:`instructions.templates.load_templates`.
+        semantics: what labels mean.
+        targets: a grounding task asks about ``all`` names with boxes, or about ``one``, drawn.
+        conversations: the written conversations; the conversation tasks need them.
+    """
 
     templates: str = "full"
     semantics: LabelSemantics = PAPER
+    targets: Literal["all", "one"] = "all"
+    conversations: ConversationFolder | None = None
 
 
 DEFAULT = BuildOptions()
@@ -57,6 +72,7 @@ class _Pair:
     answer: str
     boxes: tuple[Box, ...] = ()
     labels: tuple[str, ...] = ()
+    follow_up: tuple[tuple[str, str], ...] = ()
 
 
 def build(
@@ -81,12 +97,7 @@ def build(
     Raises:
         BuildError: the study cannot give this pair, for example because its report is empty.
     """
-    if task not in _WRITERS:
-        known = task in TASKS
-        reason = (
-            "conversation tasks need written conversations, which a study does not have" if known else "no such task"
-        )
-        raise BuildError(f"{reason}; expected one of {', '.join(_WRITERS)}", study, task)
+    _check_task(study, task, options)
     if label is None:
         names = targets(study, task, options.semantics)
         if not names:
@@ -94,7 +105,7 @@ def build(
         label = names[rng.randrange(len(names))]
     pair = _WRITERS[task](study, task, label, rng, options)
     return Example(
-        id=f"{study.source}/{study.study_id}/{task}/{' '.join(label.split())}/{repeat}",
+        id=f"{study.source}/{_radiograph(study.study_id, study.image_path)}/{task}/{' '.join(label.split())}/{repeat}",
         task=task,
         image_path=study.image_path,
         question=pair.question,
@@ -105,6 +116,7 @@ def build(
         patient_id=study.patient_id,
         study_id=study.study_id,
         split=study.split,
+        follow_up=pair.follow_up,
     )
 
 
@@ -131,28 +143,66 @@ def build_examples(
     report = BuildReport() if report is None else report
     for study in studies:
         for task in tasks:
-            names = targets(study, task, options.semantics) if task in _WRITERS else ("",)
-            if not names:
-                report.skip(task, _nothing_to_ground(study, task), study.study_id)
-            if task == "abnormality_grounding":
-                _count_contradictions(study, report)
-            for name in names:
-                for repeat in range((repeats or {}).get(task, 1)):
-                    rng = _generator(seed, study.source, study.study_id, task, name, repeat)
-                    try:
-                        example = build(study, task, rng, label=name, repeat=repeat, options=options)
-                    except BuildError as error:
-                        if task not in _WRITERS:
-                            raise
-                        report.skip(task, error.reason, study.study_id)
-                        continue
-                    report.built[task] += 1
-                    yield example
+            yield from pairs_of_study(study, task, seed, (repeats or {}).get(task, 1), options, report)
     report.warn()
 
 
+def pairs_of_study(
+    study: Study, task: str, seed: int, repeats: int, options: BuildOptions, report: BuildReport
+) -> Iterator[Example]:
+    """Every pair of one task that a study gives; what it cannot give is counted in ``report``.
+
+    The ``repeats`` pairs of one question target are worded differently, as far as there are wordings.
+
+    Raises:
+        BuildError: the task is unknown or needs written conversations.
+    """
+    _check_task(study, task, options)
+    names = targets(study, task, options.semantics)
+    if not names:
+        report.skip(task, _nothing_to_ground(study, task), study.study_id)
+    if task == "abnormality_grounding":
+        _count_contradictions(study, report)
+    radiograph = _radiograph(study.study_id, study.image_path)
+    if options.targets == "one" and len(names) > 1:
+        names = (names[_generator(seed, study.source, radiograph, task, "target").randrange(len(names))],)
+    wordings = load_templates(options.templates).combinations(task) if repeats > 1 else 1
+    for name in names:
+        written: set[tuple[str, str]] = set()
+        for repeat in range(repeats):
+            rng = _generator(seed, study.source, radiograph, task, name, repeat)
+            try:
+                example = build(study, task, rng, label=name, repeat=repeat, options=options)
+                while (example.question, example.answer) in written and len(written) < wordings:
+                    example = build(study, task, rng, label=name, repeat=repeat, options=options)
+            except BuildError as error:
+                report.skip(task, error.reason, study.study_id)
+                continue
+            written.add((example.question, example.answer))
+            report.built[task] += 1
+            yield example
+
+
+def _check_task(study: Study, task: str, options: BuildOptions) -> None:
+    if task not in _WRITERS:
+        raise BuildError(f"no such task; expected one of {', '.join(_WRITERS)}", study, task)
+    if task in _CONVERSATIONS and options.conversations is None:
+        raise BuildError(
+            "conversation tasks need written conversations, which a study does not have: give their folder", study, task
+        )
+
+
+@functools.lru_cache(maxsize=16)  # asked several times of a study in turn
+def _radiograph(study_id: str, image_path: str) -> str:
+    """What tells a radiograph from the others of its dataset: the study, and the image if that has another name."""
+    name = image_name(image_path)
+    rest = study_id.removesuffix(name)
+    named = rest != study_id and not rest[-1:].isalnum()  # 50414267_<dicom>, or the image's name alone
+    return study_id if named else f"{study_id}:{name}"
+
+
 def _generator(*parts: object) -> random.Random:
-    text = "\x1f".join(str(part) for part in parts)
+    text = "\x1f".join(map(str, parts))
     return random.Random(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big"))
 
 
@@ -242,9 +292,20 @@ def _grounding(study: Study, task: str, label: str, rng: random.Random, options:
     return _Pair(question, answer, boxes, (label,))
 
 
+def _conversation(study: Study, task: str, label: str, rng: random.Random, options: BuildOptions) -> _Pair:
+    assert options.conversations is not None  # _check_task
+    try:
+        (question, answer), *others = options.conversations.rounds(study)
+    except ConversationError as error:
+        raise BuildError(str(error), study, task) from error
+    boxes = tuple(parse_boxes(answer)) if task == "grounded_conversation" else ()
+    return _Pair(question, answer, boxes, follow_up=tuple(others))
+
+
 _WRITERS: Mapping[str, Callable[[Study, str, str, random.Random, BuildOptions], _Pair]] = {
     "report_generation": _report,
     "abnormality_classification": _classification,
     "abnormality_detection": _detection,
     **dict.fromkeys(_GROUNDING, _grounding),
+    **dict.fromkeys(_CONVERSATIONS, _conversation),
 }

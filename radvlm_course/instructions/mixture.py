@@ -1,30 +1,48 @@
-"""A mixture: which tasks, how much of each, built from studies into files that say how they were made.
+"""A mixture: which tasks of which datasets, how much of each, built from studies into files that say how.
 
 The settings are a YAML file (``configs/mixtures/``). A build writes ``train.jsonl``, ``validation.jsonl``,
-``test.jsonl`` (and Parquet) and ``card.json`` with counts, seed, settings, digests and everything that was left out.
-It refuses to finish if a patient or an image stands in two splits. Files appear only when complete, so a killed
-build leaves none half-written; a build whose card and files match the settings is not repeated.
+``test.jsonl``, the other formats that are asked for (:mod:`.formats`), ``card.json`` and ``README.md`` with counts,
+seed, settings, licences, digests and everything that was left out. A patient or an image that stands in two splits
+stops the build or is left out (:mod:`._selection`). Files appear only when complete; a build whose card and files
+match the settings is not repeated, and one that was killed goes on with the datasets that it had not yet read.
 
-Thinning keeps the pairs whose hashed identifiers are smallest: the choice depends on the seed and on the pair, not
-on the order of reading. Left out: balancing by label.
+The bytes depend on the seed and on the data, not on the number of processes; with ``order: shuffled`` not on the order
+of reading either. Thinning keeps the pairs whose hashed identifiers are smallest, so a smaller mixture of the same seed
+is a part of the larger one. Left out: balancing by label.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from radvlm_course.instructions._files import Card, LeakCheck, LeakError, sha256
-from radvlm_course.instructions.builder import BuildOptions, BuildReport, BuildWarning, build_examples
+import numpy as np
+
+from radvlm_course.instructions._card_text import card_text
+from radvlm_course.instructions._counts import fill_card
+from radvlm_course.instructions._files import Card, LeakError, sha256
+from radvlm_course.instructions._parts import Job, Part, Reading, build_part
+from radvlm_course.instructions._processes import Workers
+from radvlm_course.instructions._scratch import Scratch
+from radvlm_course.instructions._selection import (
+    check_own_splits,
+    check_repeats,
+    choose,
+    in_order,
+    overlaps,
+    unchecked_pools,
+)
+from radvlm_course.instructions.builder import BuildWarning
+from radvlm_course.instructions.formats import FORMATS, format_files, write_format
 from radvlm_course.instructions.mixture_settings import (
     SPLITS,
+    Entry,
     Mixture,
     MixtureError,
     TaskAmount,
@@ -32,9 +50,10 @@ from radvlm_course.instructions.mixture_settings import (
     wanted_counts,
 )
 from radvlm_course.instructions.templates import template_digest
-from radvlm_course.records import Example, Study, read_jsonl, to_dict, write_parquet
+from radvlm_course.records import Study
 
 __all__ = [
+    "Entry",
     "LeakError",
     "Mixture",
     "MixtureCard",
@@ -42,169 +61,220 @@ __all__ = [
     "TaskAmount",
     "build_mixture",
     "load_mixture",
+    "wanted_counts",
 ]
 
+_LINES = 100_000  # copied at a time
+_CONVERSATIONS = ("conversation", "grounded_conversation")
 FORMAT = 1  # raise it when the same settings give other files
 MixtureCard = Card
+Studies = Callable[..., Iterable[Study]]
 
 
 def build_mixture(
     mixture: Mixture | str | os.PathLike[str] | Mapping[str, Any],
-    studies_by_split: Callable[[str], Iterable[Study]],
+    studies: Studies | Mapping[str, Studies],
     output_folder: str | os.PathLike[str],
     seed: int,
     progress: bool = True,
     *,
     fingerprint: str = "",
     read_reports: Mapping[str, Any] | None = None,
+    conversations: Mapping[str, str | os.PathLike[str]] | None = None,
+    workers: int = 1,
+    allow_missing: bool = False,
 ) -> MixtureCard:
-    """Build every split of a mixture and write ``{split}.jsonl`` and ``card.json``.
+    """Build every split of a mixture and write its files and its card.
 
     Args:
-        studies_by_split: gives the studies of a split, for example a :class:`sources.Source`.
-        seed: of wordings and of thinning.
+        studies: gives the studies of a split, for example a :class:`sources.Source`; for a mixture of several datasets
+            one such for each of them, called with the split and the reader's options as keywords.
+        seed: of wordings, of thinning and of the order.
         fingerprint: identifies the data, for example ``Source.fingerprint()``. A finished build is taken over
             only if settings, seed and fingerprint are equal and its files are unchanged; without a
             fingerprint, changed data goes unnoticed: then give another folder.
-        read_reports: split -> the reader's ``ReadReport``, looked at after reading, for the card.
+        read_reports: split -> the reader's ``ReadReport``, looked at after reading, for the card. Not needed for
+            a ``Source``.
+        conversations: dataset -> folder of written conversations (:mod:`.written`); of the only dataset under "".
+        workers: processes; with more than one, ``studies`` must be picklable, as a ``Source`` is.
+        allow_missing: leave out the entries of datasets and conversations that are not given, instead of an error.
 
     Returns:
         the card, as written to ``card.json``.
 
     Raises:
-        LeakError: a patient or an image stands in two splits; nothing is written.
-        MixtureError: the train split would be empty.
+        LeakError: a patient or an image stands in two splits of one dataset; nothing is written.
+        MixtureError: the train split would be empty, or something that the mixture needs is not given.
     """
     mixture = mixture if isinstance(mixture, Mixture) else load_mixture(mixture)
+    folders = {name: os.fspath(folder) for name, folder in (conversations or {}).items()}
+    for name, path in folders.items():
+        if not os.path.isdir(path):
+            raise MixtureError(f"conversations of {name}: expected a folder at {path}, found none")
+    given = {"": studies} if callable(studies) else dict(studies)
+    mixture, missing = _available(mixture, given, folders, allow_missing)
     folder = Path(output_folder)
-    settings = _settings(mixture, seed, fingerprint)
+    settings = _settings(mixture, seed, fingerprint, missing)
     finished = Card.load_if_complete(folder, settings)
     if finished is not None:
         return finished
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "card.json").unlink(missing_ok=True)
-    card = Card(mixture.name, seed, settings)
-    leaks = LeakCheck(by_content=mixture.image_check == "content")
-    written: dict[Path, Path] = {}
-    try:
-        for split in mixture.splits:
-            studies = leaks.watch(_with_progress(studies_by_split(split), f"{mixture.name}: {split}", progress), split)
-            partial = folder / f".{split}.jsonl.partial"
-            written[partial] = folder / f"{split}.jsonl"
-            _build_split(mixture, split, studies, partial, seed, card)
-            card.studies[split], card.patients[split] = leaks.studies[split], leaks.patients_of(split)
-            if read_reports and split in read_reports:
-                card.read[split] = read_reports[split].to_dict()
-        _finish(mixture, written, card)
-    finally:
-        for partial in written:
-            partial.unlink(missing_ok=True)
+    card = Card(mixture.name, seed, settings, options=_told(given), missing=missing)
+    with Scratch(folder, settings) as scratch, Workers(workers, progress) as processes:
+        parts = _build_parts(mixture, given, folders, seed, processes, scratch)
+        files = _choose_and_write(mixture, parts, card, scratch.folder, read_reports or {})
+        _finish(mixture, files, folder, card, processes)
+    (folder / "README.md").write_text(card_text(card), encoding="utf-8")
     card.save(folder)
     return card
 
 
-def _settings(mixture: Mixture, seed: int, fingerprint: str) -> dict[str, Any]:
+def _available(
+    mixture: Mixture, given: Mapping[str, Studies], folders: Mapping[str, str], allow_missing: bool
+) -> tuple[Mixture, list[str]]:
+    """The mixture of what is given, and what is missing: datasets, and entries without written conversations."""
+    named = mixture.sources()
+    if bool(named) == ("" in given):
+        wanted = f"studies by dataset ({', '.join(named)})" if named else "the studies of one dataset"
+        raise MixtureError(f"{mixture.name}: expected {wanted}, found the other form")
+    lacking = [name for name in named if name not in given]
+    entries = {entry.key: entry for split in mixture.splits for entry in mixture.entries(split)}
+    silent = [
+        key
+        for key, entry in entries.items()
+        if entry.task in _CONVERSATIONS and entry.source not in folders and entry.source not in lacking
+    ]
+    if not lacking and not silent:
+        return mixture, []
+    if not allow_missing:
+        wanted = " and ".join(
+            ([f"the datasets {', '.join(lacking)}"] if lacking else [])
+            + ([f"folders of written conversations for {', '.join(silent)}"] if silent else [])
+        )
+        raise MixtureError(f"{mixture.name}: expected also {wanted}; give them, or allow them to be missing")
+    return mixture.without([*lacking, *silent]), [*lacking, *silent]
+
+
+def _told(given: Mapping[str, Studies]) -> dict[str, dict[str, Any]]:
+    """Dataset -> the options that its ``Source`` was made with, as JSON has them."""
+    options = {getattr(source, "name", name): getattr(source, "options", {}) for name, source in given.items()}
+    told: dict[str, dict[str, Any]] = json.loads(json.dumps({k: v for k, v in options.items() if v}, default=str))
+    return told
+
+
+def _settings(mixture: Mixture, seed: int, fingerprint: str, missing: Sequence[str]) -> dict[str, Any]:
     values = dataclasses.asdict(mixture) | {
         "format": FORMAT,
         "seed": seed,
         "fingerprint": fingerprint,
         "template_digest": template_digest(mixture.templates),
+        "missing": list(missing),
     }
     normal: dict[str, Any] = json.loads(json.dumps(values))
     return normal
 
 
-def _with_progress(studies: Iterable[Study], title: str, progress: bool) -> Iterable[Study]:
-    from tqdm import tqdm
-
-    return tqdm(studies, desc=title, unit=" studies", disable=not progress)
-
-
-def _build_split(
-    mixture: Mixture, split: str, studies: Iterable[Study], partial: Path, seed: int, card: MixtureCard
-) -> None:
-    """Write the kept pairs of one split to ``partial`` and count them on the card."""
-    amounts = mixture.splits[split]
-    report = BuildReport()
-    examples = build_examples(
-        studies,
-        list(amounts),
-        seed,
-        {task: amount.repeat for task, amount in amounts.items()},
-        options=BuildOptions(mixture.templates, mixture.semantics),
-        report=report,
-    )
-    spool = partial.with_suffix(".spool")
-    try:
-        ranks = _spool(examples, spool, seed)
-        kept = _kept(ranks, amounts, f"{mixture.name}: {split}")
-        _write_kept(spool, partial, kept, card, split)
-    finally:
-        spool.unlink(missing_ok=True)
-    card.skipped[split] = report.to_dict()["skipped"]
-    card.thinned[split] = {task: len(found) - len(kept[task]) for task, found in sorted(ranks.items())}
+def _readings(mixture: Mixture) -> list[Reading]:
+    """Each dataset's split is read once for all entries that want it with the same options."""
+    found: dict[str, tuple[Reading, list[tuple[int, Entry]]]] = {}
+    for split in mixture.splits:
+        for number, entry in enumerate(mixture.entries(split)):
+            options = dict(mixture.reader_options.get(entry.source, {})) | entry.options
+            for read in entry.reads or [split]:
+                key = json.dumps([split, entry.source, read, options], sort_keys=True, default=str)
+                reading = Reading(split, entry.source, read, options, ())
+                found.setdefault(key, (reading, []))[1].append((number, entry))
+    return [dataclasses.replace(reading, entries=tuple(entries)) for reading, entries in found.values()]
 
 
-Ranks = dict[str, list[tuple[int, int]]]  # task -> (rank of the pair in thinning, its line in the spool file)
+def _build_parts(
+    mixture: Mixture,
+    given: Mapping[str, Studies],
+    folders: Mapping[str, str],
+    seed: int,
+    processes: Workers,
+    scratch: Scratch,
+) -> dict[str, list[Part]]:
+    """Split -> its parts, in the order of the entries."""
+    readings = _readings(mixture)
+    parts = {number: scratch.load(number, reading) for number, reading in enumerate(readings)}
+    waiting = [number for number in parts if parts[number] is None]
+    if processes.count > 1:  # the longest first, so that none is left to run alone at the end
+        waiting.sort(key=lambda n: -sum((e.paper_pairs or 0) * e.repeat for _, e in readings[n].entries))
+    jobs = []
+    for number in waiting:
+        reading = readings[number]
+        shared = (seed, mixture.templates, mixture.semantics, mixture.image_check, folders.get(reading.source))
+        jobs.append(Job(reading, given[reading.source], scratch.lines(number), scratch.names(number), *shared))
+    for done, part in processes.run(build_part, jobs, mixture.name, " films"):
+        parts[waiting[done]] = part
+        scratch.save(waiting[done], part)
+    found: dict[str, list[Part]] = {split: [] for split in mixture.splits}
+    for part in parts.values():
+        assert part is not None
+        found[part.reading.split].append(part)
+    return found
 
 
-def _spool(examples: Iterable[Example], path: Path, seed: int) -> Ranks:
-    ranks: Ranks = {}
-    seen: set[int] = set()
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for line, example in enumerate(examples):
-            digest = hashlib.blake2b(f"{seed}\x1f{example.id}".encode(), digest_size=8).digest()
-            rank = int.from_bytes(digest, "big")
-            if rank in seen:
-                raise MixtureError(
-                    f"expected every pair once, found {example.id} again: does the source repeat studies?"
-                )
-            seen.add(rank)
-            ranks.setdefault(example.task, []).append((rank, line))
-            _write_line(file, to_dict(example))
-    return ranks
+def _choose_and_write(
+    mixture: Mixture,
+    parts: Mapping[str, list[Part]],
+    card: MixtureCard,
+    folder: Path,
+    read_reports: Mapping[str, Any],
+) -> dict[str, Path]:
+    """Split -> its file of JSON lines in ``folder``; the card gets the counts."""
+    check_own_splits(parts)
+    for found in parts.values():
+        check_repeats(found)
+    choices = choose(mixture, parts)
+    card.overlaps = overlaps(parts, choices)
+    if card.overlaps and mixture.cross_source_leaks != "allow":
+        raise LeakError(f"{mixture.name}: expected splits without common patients and images, found {card.overlaps}")
+    card.unchecked = unchecked_pools(parts)
+    for message in card.unchecked:
+        warnings.warn(f"{mixture.name}: {message}", BuildWarning, stacklevel=3)
+    files = {}
+    for split in mixture.splits:
+        fill_card(mixture, split, parts[split], choices[split], card, read_reports)
+        files[split] = folder / f"{split}.jsonl"
+        _write_lines(parts[split], *in_order(parts[split], choices[split].kept, mixture.order), files[split])
+    return files
 
 
-def _write_line(file: TextIO, values: dict[str, Any]) -> None:
-    file.write(json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n")
+def _write_lines(parts: Sequence[Part], of_part: np.ndarray, of_pair: np.ndarray, target: Path) -> None:
+    with contextlib.ExitStack() as stack, target.open("wb") as file:
+        sources = [stack.enter_context(part.lines.open("rb")).fileno() for part in parts]
+        starts = [part.starts.astype(np.int64) for part in parts]
+        for number in range(0, len(of_part), _LINES):
+            some = slice(number, number + _LINES)
+            for part, pair in zip(of_part[some].tolist(), of_pair[some].tolist(), strict=True):
+                begin, end = starts[part][pair : pair + 2].tolist()
+                file.write(os.pread(sources[part], end - begin, begin))
 
 
-def _kept(ranks: Ranks, amounts: Mapping[str, TaskAmount], title: str) -> dict[str, set[int]]:
-    """Task -> the lines that stay."""
-    available = {task: len(ranks.get(task, ())) for task in amounts}
-    wanted = wanted_counts(available, amounts)
-    for task, count in available.items():
-        if not count:
-            warnings.warn(f"{title}: the studies give no pair for {task}", BuildWarning, stacklevel=5)
-    return {task: {line for _, line in sorted(ranks.get(task, ()))[: wanted[task]]} for task in amounts}
-
-
-def _write_kept(spool: Path, target: Path, kept: Mapping[str, set[int]], card: MixtureCard, split: str) -> None:
-    lines = set().union(*kept.values())
-    counts: Counter[str] = Counter()
-    labels: dict[str, Counter[str]] = {}
-    with spool.open(encoding="utf-8") as source, target.open("w", encoding="utf-8", newline="\n") as file:
-        for number, text in enumerate(source):
-            if number in lines:
-                file.write(text)
-                values = json.loads(text)
-                counts[values["task"]] += 1
-                labels.setdefault(values["task"], Counter()).update(values["labels"] or ["(none)"])
-    card.examples[split] = dict(sorted(counts.items()))
-    card.labels[split] = {task: dict(sorted(found.items())) for task, found in sorted(labels.items())}
-
-
-def _finish(mixture: Mixture, written: Mapping[Path, Path], card: MixtureCard) -> None:
-    if "train" in mixture.splits and not card.examples["train"]:
+def _finish(mixture: Mixture, files: Mapping[str, Path], folder: Path, card: MixtureCard, processes: Workers) -> None:
+    """Move the lines into place, write the other formats, and put every file's digest on the card."""
+    if "train" in mixture.splits and not card.total("train"):
         raise MixtureError(f"{mixture.name}: the studies give no pair to train on; left out: {card.skipped['train']}")
     for split in SPLITS:  # files of an earlier build with other settings must not survive
-        for name in (f"{split}.jsonl", f"{split}.parquet"):
-            (next(iter(written)).parent / name).unlink(missing_ok=True)
-    for partial, target in written.items():
-        partial.replace(target)
-        card.sha256[target.name] = sha256(target)
-        split = target.stem
-        if mixture.parquet and card.examples[split]:
-            table = target.with_suffix(".parquet")
-            write_parquet(read_jsonl(target, Example), table)
-            card.sha256[table.name] = sha256(table)
+        for path in (folder / f"{split}.jsonl", *format_files(folder, split)):
+            path.unlink(missing_ok=True)
+    jobs: list[tuple[str, Path, bool]] = []
+    for split, partial in files.items():
+        target = partial.replace(folder / f"{split}.jsonl")
+        talks = any(task in _CONVERSATIONS for task in card.examples[split])
+        jobs.append(("", target, False))
+        jobs += [(kind, target, talks) for kind in FORMATS if getattr(mixture, kind) and card.total(split)]
+    written = dict(processes.run(_write_and_digest, jobs, f"{mixture.name}: files", " files", len(jobs)))
+    for number in range(len(jobs)):
+        card.sha256 |= {path.relative_to(folder).as_posix(): value for path, value in written[number].items()}
+
+
+def _write_and_digest(job: tuple[str, Path, bool], tick: Callable[[int], object]) -> dict[Path, str]:
+    kind, jsonl, conversations = job
+    paths = write_format(kind, jsonl, conversations) if kind else [jsonl]
+    digests = {path: sha256(path) for path in paths}
+    tick(1)
+    return digests

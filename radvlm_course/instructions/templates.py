@@ -63,6 +63,13 @@ class Templates:
         """The wordings of one group of one task, at least one."""
         return self.groups[task, group]
 
+    def combinations(self, task: str) -> int:
+        """In how many ways a pair of a task can be worded at least; a task without wordings of its own has one."""
+        kind = "grounding" if task in ("anatomical_grounding", "abnormality_grounding") else task
+        groups = {group: len(set(found)) for (owner, group), found in self.groups.items() if owner == kind}
+        questions = groups.pop("questions", 1)
+        return questions * min((count for group, count in groups.items() if group != "finding"), default=1)
+
 
 @cache
 def load_templates(name: str = "full") -> Templates:

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from radvlm_course.hosts import is_loopback
+from radvlm_course.sources.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from httpx2 import URL
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["OPEN_SOURCES", "Endpoint", "EndpointError", "EndpointRefused"]
 
 # Datasets whose text and images may be sent to anyone. Everything else stays here.
-OPEN_SOURCES = frozenset({"phantom", "nih_chestxray14", "chestx_det", "rsna_pneumonia", "open_i", "tbx11k"})
+OPEN_SOURCES = frozenset(name for name, known in CATALOGUE.items() if not known.credentialed)
 
 
 class EndpointError(RuntimeError):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from radvlm_course.phantoms.findings import FINDINGS
 
-__all__ = ["Mention", "find_mentions", "label_report", "report_findings"]
+__all__ = ["Mention", "find_mentions", "label_report", "report_findings", "split_sentences"]
 
 _TERMS = {
     "cardiomegaly": r"cardiomegaly|enlarged\s+(?:heart|cardiac\s+silhouette)|enlargement\s+of\s+the\s+(?:heart|cardiac"
@@ -105,7 +105,7 @@ def label_report(text: str) -> dict[str, int]:
 def find_mentions(text: str) -> list[Mention]:
     """Every finding named, in the order of the text."""
     mentions: list[Mention] = []
-    for sentence in _sentences(text):
+    for sentence in split_sentences(text):
         matches = list(_MENTION.finditer(sentence))
         starts = [_chunk_start(sentence, matches, index) for index in range(len(matches))]
         ends = [*starts[1:], len(sentence)]
@@ -119,7 +119,7 @@ def find_mentions(text: str) -> list[Mention]:
     return mentions
 
 
-def _sentences(text: str) -> Iterator[str]:
+def split_sentences(text: str) -> Iterator[str]:
     """Sentences in lower case; a text that never stops is cut, so that no text takes long."""
     for sentence in _SENTENCE.split(text.lower()):
         for start in range(0, len(sentence), _LONGEST_SENTENCE):

@@ -18,17 +18,17 @@ import numpy as np
 from radvlm_course.phantoms.findings import FINDINGS
 from radvlm_course.phantoms.shapes import Lesion
 
-__all__ = ["Clause", "write_report"]
+__all__ = ["LUNG_FINDINGS", "Clause", "join_clauses", "wordings", "write_report"]
 
 Option = TypeVar("Option")
 
 UNCERTAIN_SHARE = 0.06
 _ADVERBS = {"mild": "mildly", "moderate": "moderately", "severe": "severely"}
 _RANK = {name: rank for rank, name in enumerate(["mild", "small", "moderate", "severe", "large"])}
-_LUNG_FINDINGS = ("consolidation", "nodule", "atelectasis", "edema")
+LUNG_FINDINGS = ("consolidation", "nodule", "atelectasis", "edema")
 _GROUPS = {
     "heart": ("cardiomegaly",),
-    "lungs": _LUNG_FINDINGS,
+    "lungs": LUNG_FINDINGS,
     "pleura": ("pleural effusion", "pneumothorax"),
     "devices": ("support devices",),
 }
@@ -63,7 +63,7 @@ def write_report(lesions: Sequence[Lesion], rng: np.random.Generator) -> tuple[s
     present: dict[str, list[Lesion]] = {}
     for finding in FINDINGS:
         if found := [lesion for lesion in lesions if lesion.finding == finding]:
-            present[finding] = sorted(found, key=lambda lesion: lesion.side, reverse=True)  # right first, as read
+            present[finding] = _as_read(found)
     groups: dict[str, list[Clause]] = {name: [] for name in _GROUPS}
     for finding, found in present.items():
         group = next(name for name, members in _GROUPS.items() if finding in members)
@@ -73,9 +73,34 @@ def write_report(lesions: Sequence[Lesion], rng: np.random.Generator) -> tuple[s
     order = _choose(rng, _ORDERS)
     clauses = [clause for name in order for clause in groups[name]]
     if not present and rng.random() < 0.5:
-        summary = _choose(rng, ("normal chest radiograph", "no acute abnormality"))
-        clauses.insert(0 if rng.random() < 0.5 else len(clauses), Clause(summary, (), 0))
-    return " ".join(clause.text[0].upper() + clause.text[1:] + "." for clause in clauses), tuple(clauses)
+        summary = _denial((), rng)
+        clauses.insert(0 if rng.random() < 0.5 else len(clauses), summary)
+    return join_clauses(clauses), tuple(clauses)
+
+
+def join_clauses(clauses: Sequence[Clause]) -> str:
+    """Clauses as the sentences of a report."""
+    return " ".join(clause.text[0].upper() + clause.text[1:] + "." for clause in clauses)
+
+
+def wordings(clause: Clause, lesions: Sequence[Lesion] = ()) -> tuple[str, ...]:
+    """Every way in which the grammar says what a clause says, the commonest first.
+
+    Forms do not depend on side and zone: the n-th wordings of a film and of its mirror image differ in these alone.
+
+    Args:
+        lesions: those of the film; a denial needs none.
+    """
+    if clause.value == 0:
+        return _DENIALS[clause.findings]
+    found = [lesion for lesion in lesions if lesion.finding == clause.findings[0]]
+    phrases = _PHRASES[clause.findings[0]](_as_read(found))
+    return phrases if clause.value == 1 else (f"possible {phrases[0]}",)
+
+
+def _as_read(found: Sequence[Lesion]) -> list[Lesion]:
+    """The patient's right first."""
+    return sorted(found, key=lambda lesion: lesion.side, reverse=True)
 
 
 def _choose(rng: np.random.Generator, options: Sequence[Option]) -> Option:
@@ -186,45 +211,44 @@ _PHRASES = {
 
 # -- what is absent ------------------------------------------------------------------------------------------------
 
+_DENIALS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("cardiomegaly",): ("the heart size is normal", "the heart is not enlarged", "the cardiac silhouette is normal"),
+    LUNG_FINDINGS: ("the lungs are clear",),
+    ("consolidation", "edema"): ("no consolidation or edema",),
+    ("consolidation",): ("there is no consolidation", "no focal consolidation"),
+    ("edema",): ("no pulmonary edema",),
+    ("nodule",): ("no nodule or mass",),
+    ("pleural effusion", "pneumothorax"): (
+        "there is no pleural effusion or pneumothorax",
+        "no pneumothorax or pleural effusion",
+    ),
+    ("pleural effusion",): ("there is no pleural effusion", "no pleural effusion is seen"),
+    ("pneumothorax",): ("there is no pneumothorax", "no pneumothorax is seen"),
+    (): ("normal chest radiograph", "no acute abnormality"),
+}
+
+
+def _denial(findings: tuple[str, ...], rng: np.random.Generator) -> Clause:
+    options = _DENIALS[findings]
+    return Clause(options[0] if len(options) == 1 else _choose(rng, options), findings, 0)
+
 
 def _negatives(present: set[str], rng: np.random.Generator) -> dict[str, list[Clause]]:
     """Group -> its negative clauses."""
-    heart = [] if "cardiomegaly" in present else [_negative_heart(rng)]
+    heart = [] if "cardiomegaly" in present else [_denial(("cardiomegaly",), rng)]
     return {"heart": heart, "lungs": _negative_lungs(present, rng), "pleura": _negative_pleura(present, rng)}
 
 
-def _negative_heart(rng: np.random.Generator) -> Clause:
-    wordings = ("the heart size is normal", "the heart is not enlarged", "the cardiac silhouette is normal")
-    return Clause(_choose(rng, wordings), ("cardiomegaly",), 0)
-
-
 def _negative_lungs(present: set[str], rng: np.random.Generator) -> list[Clause]:
-    if not present & set(_LUNG_FINDINGS):
-        if rng.random() < 0.7:
-            return [Clause("the lungs are clear", _LUNG_FINDINGS, 0)]
-        return [Clause("no consolidation or edema", ("consolidation", "edema"), 0)]
-    clauses = []
-    if "consolidation" not in present:
-        wordings = ("there is no consolidation", "no focal consolidation")
-        clauses.append(Clause(_choose(rng, wordings), ("consolidation",), 0))
-    others = [("edema", "no pulmonary edema"), ("nodule", "no nodule or mass")]
-    for finding, text in others:
+    if not present & set(LUNG_FINDINGS):
+        return [_denial(LUNG_FINDINGS if rng.random() < 0.7 else ("consolidation", "edema"), rng)]
+    clauses = [] if "consolidation" in present else [_denial(("consolidation",), rng)]
+    for finding in ("edema", "nodule"):
         if finding not in present and len(present) <= 3 and rng.random() < 0.15:
-            clauses.append(Clause(text, (finding,), 0))
+            clauses.append(_denial((finding,), rng))
     return clauses
 
 
 def _negative_pleura(present: set[str], rng: np.random.Generator) -> list[Clause]:
-    effusion, pneumothorax = "pleural effusion" not in present, "pneumothorax" not in present
-    if effusion and pneumothorax:
-        both = ("there is no pleural effusion or pneumothorax", "no pneumothorax or pleural effusion")
-        return [Clause(_choose(rng, both), ("pleural effusion", "pneumothorax"), 0)]
-    if effusion:
-        return [
-            Clause(
-                _choose(rng, ("there is no pleural effusion", "no pleural effusion is seen")), ("pleural effusion",), 0
-            )
-        ]
-    if pneumothorax:
-        return [Clause(_choose(rng, ("there is no pneumothorax", "no pneumothorax is seen")), ("pneumothorax",), 0)]
-    return []
+    absent = tuple(finding for finding in _GROUPS["pleura"] if finding not in present)
+    return [_denial(absent, rng)] if absent else []

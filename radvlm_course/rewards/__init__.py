@@ -16,7 +16,7 @@ from typing import Any
 
 from radvlm_course.rewards.base import Reward, RewardError
 
-__all__ = ["Reward", "RewardError", "get_reward", "register_reward", "reward_names"]
+__all__ = ["Reward", "RewardError", "get_reward", "register_reward", "reward_entry", "reward_names"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ _REGISTRY: dict[str, _Entry] = {
     "radgraph": _Entry("radvlm_course.rewards.radgraph:RadGraph"),
     "bertscore": _Entry("radvlm_course.rewards.bertscore:BertScore"),
     "chexbert": _Entry("radvlm_course.rewards.chexbert:CheXbert"),
+    "fact_precision": _Entry("radvlm_course.rewards.facts:FactReward", {"kind": "precision"}),
+    "fact_recall": _Entry("radvlm_course.rewards.facts:FactReward", {"kind": "recall"}),
+    "fact_f1": _Entry("radvlm_course.rewards.facts:FactReward", {"kind": "f1"}),
     "thinking_format": _Entry("radvlm_course.rewards.thinking_format:ThinkingFormat"),
     "remote": _Entry("radvlm_course.rewards.service.client:RemoteReward"),
 }
@@ -47,6 +50,17 @@ _REGISTRY: dict[str, _Entry] = {
 def reward_names() -> tuple[str, ...]:
     """The registered names, sorted. Builds and imports nothing."""
     return tuple(sorted(_REGISTRY))
+
+
+def reward_entry(name: str) -> tuple[str, dict[str, Any]]:
+    """Where a reward is built (``package.module:attribute``) and the options that its name fixes; imports nothing.
+
+    Raises:
+        ValueError: no reward has that name; lists the names that exist.
+    """
+    if name not in _REGISTRY:
+        raise ValueError(f"unknown reward {name!r}: expected one of {', '.join(reward_names())}")
+    return _REGISTRY[name].target, dict(_REGISTRY[name].options)
 
 
 def register_reward(name: str, target: str, **options: Any) -> None:
@@ -79,15 +93,13 @@ def get_reward(name: str, **options: Any) -> Reward:
         ValueError: no reward has that name; lists the names that exist.
         TypeError: the reward has no such option; names the reward and the option.
     """
-    if name not in _REGISTRY:
-        raise ValueError(f"unknown reward {name!r}: expected one of {', '.join(reward_names())}")
-    entry = _REGISTRY[name]
-    module, _, attribute = entry.target.partition(":")
+    target, fixed = reward_entry(name)
+    module, _, attribute = target.partition(":")
     build = getattr(importlib.import_module(module), attribute)
     try:
-        reward = build(**{**entry.options, **options})
+        reward = build(**{**fixed, **options})
     except TypeError as error:
         raise TypeError(f"reward {name!r} cannot be built with options {options}: {error}") from error
     if not isinstance(reward, Reward):
-        raise TypeError(f"{entry.target} built a {type(reward).__name__} for {name!r}, expected a Reward")
+        raise TypeError(f"{target} built a {type(reward).__name__} for {name!r}, expected a Reward")
     return reward

@@ -18,11 +18,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
-from radvlm_course.records import Example
+from radvlm_course.records import BOX_TASKS, Example
 
 __all__ = ["BOX_TASKS", "TEXT_TASKS", "Reward", "RewardError", "TextReward"]
 
-BOX_TASKS = ("anatomical_grounding", "abnormality_grounding", "abnormality_detection", "phrase_grounding")
 TEXT_TASKS = ("report_generation", "abnormality_classification", "conversation")
 
 _RANGE_TOLERANCE = 1e-6
@@ -160,7 +159,7 @@ class Reward(ABC):
 class TextReward(Reward):
     """Base class of rewards that compare a response with the example's answer, as text."""
 
-    tasks = TEXT_TASKS
+    tasks: tuple[str, ...] = TEXT_TASKS
 
     def check_example(self, example: Example) -> None:
         """As in the base class; also refuses an example whose reference is not a text or is blank.

@@ -111,6 +111,8 @@ def build(
             _write_chexbert(sizes, bert, weights.chexbert_checkpoint())
             for model in radgraph_models:
                 write_radgraph(sizes, bert, weights.radgraph_folder(model), model)
+    mark = Path(environment(root)[weights.FOLDER_VARIABLE]) / weights.RANDOM_MARK
+    mark.write_text("Written by radvlm_course.rewards.random_weights: scores of these weights mean nothing.\n")
     return root
 
 

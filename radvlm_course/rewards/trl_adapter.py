@@ -20,7 +20,11 @@ __all__ = ["as_trl_reward"]
 
 
 def as_trl_reward(
-    reward: Reward, examples: Mapping[str, Example], thinking: bool = False, log_example_id: bool = False
+    reward: Reward,
+    examples: Mapping[str, Example],
+    thinking: bool = False,
+    log_example_id: bool = False,
+    name: str | None = None,
 ) -> Callable[..., list[float | None]]:
     """A TRL reward function that scores completions with ``reward``.
 
@@ -34,9 +38,10 @@ def as_trl_reward(
         thinking: the model was asked to think before it answers.
         log_example_id: also hand the ids to TRL's completions log, so that a rollout on disk can be traced to
             its film. One reward function of a trainer does this, not each.
+        name: what to log it under; the reward's own name by default.
 
     Returns:
-        A function named after the reward (TRL logs it under this name).
+        A function of that name, under which TRL logs it.
 
     Raises:
         RewardError: the reward cannot judge one of the examples of its tasks, or judges none of the examples;
@@ -59,7 +64,7 @@ def as_trl_reward(
             values[index] = value
         return values
 
-    trl_reward.__name__ = trl_reward.__qualname__ = reward.name
+    trl_reward.__name__ = trl_reward.__qualname__ = name or reward.name
     return trl_reward
 
 

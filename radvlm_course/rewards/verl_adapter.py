@@ -2,7 +2,7 @@
 
 verl hands a reward function the decoded response and three things from the row of its Parquet file: the
 ``data_source``, the ``ground_truth`` of ``reward_model`` and ``extra_info``. This module reads them as
-RadVLM-GRPO's files have them (:func:`verl_row` writes such rows):
+RadVLM-GRPO's files have them; :mod:`radvlm_course.instructions.verl_rows` writes such rows:
 
 * ``data_source``: ``mimic_grpo`` are reports, ``mimic_grpo_reasoning`` reports of a model that thinks first. Other
   sources name their task as ``phantom/abnormality_grounding``, with ``_reasoning`` at the end if the model thinks.
@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 
 from radvlm_course.boxes import Box, BoxError, format_boxes, scan_boxes
-from radvlm_course.chat import THINK_SUFFIX, split_thought
+from radvlm_course.chat import split_thought
+from radvlm_course.instructions.verl_rows import REASONING, verl_row
 from radvlm_course.records import TASKS, Example
 from radvlm_course.rewards import get_reward
 from radvlm_course.rewards.base import BOX_TASKS, Reward, RewardError
@@ -40,9 +41,7 @@ __all__ = ["DEFAULT_REWARDS", "compute_score", "compute_score_batch", "verl_row"
 
 DEFAULT_REWARDS = {"report_generation": "radcliq", **dict.fromkeys(BOX_TASKS, "soft_f1")}
 
-_REASONING = "_reasoning"
 _REPORT_SOURCES = ("mimic_grpo",)
-_MIN_PIXELS, _MAX_PIXELS = 1024, 451584
 
 _Score = Callable[[Sequence[str], Sequence[Example]], list[float]]
 _built: dict[str, tuple[Reward, _Score]] = {}
@@ -119,29 +118,6 @@ def compute_score_batch(
     return [_composed(row, {name: values[name][index] for name in weights}, weights) for index, row in enumerate(rows)]
 
 
-def verl_row(example: Example, index: int, thinking: bool = False, image_root: str = "") -> dict[str, Any]:
-    """A row of verl's Parquet file for an example, with the columns of RadVLM-GRPO's files.
-
-    Args:
-        index: the row's number in its split.
-        thinking: the model is asked to think first.
-        image_root: put before the example's ``image_path``; absolute, because verl's workers run elsewhere.
-    """
-    source = f"{example.source or 'radvlm_course'}/{example.task}{_REASONING if thinking else ''}"
-    boxes = {"boxes": [box.to_list() for box in example.boxes]} if example.task in BOX_TASKS else {}
-    image = {"image": f"file://{image_root}{example.image_path}", "min_pixels": _MIN_PIXELS, "max_pixels": _MAX_PIXELS}
-    return {
-        "data_source": source,
-        "prompt": [
-            {"role": "user", "content": f"<image>\n{example.question}{THINK_SUFFIX if thinking else ''}"},
-        ],
-        "images": [image],
-        "ability": "radiology",
-        "reward_model": {"style": "rule", "ground_truth": example.answer},
-        "extra_info": {"id": example.id, "split": example.split, "index": index, "thinking": thinking, **boxes},
-    }
-
-
 class _Row:
     """One rollout as the rewards see it: what the model wrote, its response and an example."""
 
@@ -149,7 +125,7 @@ class _Row:
         info = dict(extra_info) if extra_info is not None else {}
         name = str(data_source)
         identifier = str(info.get("id") or f"{name} row {info.get('index', '?')}")
-        base = name.removesuffix(_REASONING)
+        base = name.removesuffix(REASONING)
         self.task = str(info.get("task") or ("report_generation" if base in _REPORT_SOURCES else base.split("/")[-1]))
         if self.task not in TASKS:
             raise RewardError(
@@ -161,7 +137,7 @@ class _Row:
             raise RewardError(f"example {identifier!r}: expected extra_info thinking true or false, found {thinking!r}")
         if not isinstance(solution, str):
             raise RewardError(f"example {identifier!r}: expected the response as text, found {solution!r:.80}")
-        thinks = name.endswith(_REASONING) if thinking is None else bool(thinking)
+        thinks = name.endswith(REASONING) if thinking is None else bool(thinking)
         self.completion = solution
         self.response = split_thought(solution, thinks).response or ""
         answer, boxes = _truth(identifier, self.task, ground_truth, info.get("boxes"))

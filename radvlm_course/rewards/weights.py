@@ -27,6 +27,7 @@ from radvlm_course.rewards.base import RewardError
 __all__ = [
     "WEIGHTS",
     "WeightFile",
+    "are_random",
     "cache_folder",
     "chexbert_checkpoint",
     "fetch",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 FOLDER_VARIABLE = "RADVLM_COURSE_METRIC_WEIGHTS"
+RANDOM_MARK = "RANDOM_WEIGHTS"
 SCORERS_REPOSITORY = "StanfordAIMI/RRG_scorers"
 RADGRAPH_MODELS = ("radgraph", "radgraph-xl", "modern-radgraph-xl", "echograph")
 DEFAULT_RADGRAPH = "radgraph-xl"
@@ -99,6 +101,12 @@ def cache_folder(package: str) -> Path:
     from appdirs import user_cache_dir
 
     return Path(user_cache_dir(package))
+
+
+def are_random() -> bool:
+    """Whether the folder that ``RADVLM_COURSE_METRIC_WEIGHTS`` names holds the tests' random weights."""
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    return chosen is not None and (Path(chosen) / RANDOM_MARK).is_file()
 
 
 def radgraph_folder(model: str) -> Path:

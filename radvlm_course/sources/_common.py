@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import json
 import math
+import os
 import re
 import struct
 import zlib
@@ -21,17 +23,20 @@ from radvlm_course.sources._report import ReadReport, SourceError
 
 __all__ = [
     "FRACTIONS",
+    "OTHER_ABNORMALITY",
     "SPLITS",
     "ImageError",
     "ReadReport",
     "SourceError",
     "check_split",
+    "checked_size",
     "find_images",
     "find_table",
     "hash_fraction",
     "image_size",
     "nih_patient",
     "read_image",
+    "read_json",
     "read_rows",
     "split_of_patient",
     "unit_box",
@@ -40,6 +45,9 @@ __all__ = [
 SPLITS = ("train", "validation", "test")
 FRACTIONS: Mapping[str, float] = {"train": 0.7, "validation": 0.1, "test": 0.2}
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+# The finding of a film that is abnormal in a way that its dataset does not name; without it the film would be taught
+# as a normal one.
+OTHER_ABNORMALITY = "other abnormality"
 
 
 class ImageError(ValueError):
@@ -94,7 +102,12 @@ def find_table(root: Path, names: Sequence[str], where_to_get: str) -> Path:
 
 
 def read_rows(
-    path: Path, columns: Sequence[str], where_to_get: str, damaged: Callable[[str], None]
+    path: Path,
+    columns: Sequence[str],
+    where_to_get: str,
+    damaged: Callable[[str], None],
+    optional: Sequence[str] = (),
+    spellings: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """The named columns of a CSV file, plain or gzipped, row by row.
 
@@ -103,6 +116,8 @@ def read_rows(
 
     Args:
         damaged: called with the place of each row that has too few cells; the row is left out.
+        optional: columns that need not be there; their cells are then empty.
+        spellings: another spelling of a column -> the name used here.
 
     Yields:
         (place, column -> cell without surrounding spaces), place being ``file, line N``.
@@ -111,36 +126,54 @@ def read_rows(
         SourceError: the file is empty, lacks a column, or is not a readable text file.
     """
     opener = gzip.open if path.suffix == ".gz" else open
+    name = path.name
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
-            header = [cell.strip() for cell in next(reader, [])]
+            header = [(spellings or {}).get(cell.strip(), cell.strip()) for cell in next(reader, [])]
             if missing := [column for column in columns if column not in header]:
                 raise SourceError(
                     f"{path}: expected the column {', '.join(map(repr, missing))}, "
                     f"found {', '.join(map(repr, header)) or 'an empty file'}; {where_to_get}"
                 )
-            at = {column: header.index(column) for column in columns}
+            names = [column for column in (*columns, *optional) if column in header]
+            absent = dict.fromkeys(set(optional) - set(names), "")
+            indices = [header.index(column) for column in names]
+            last = max(indices)
             for row in reader:
-                place = f"{path.name}, line {reader.line_num}"
-                if not any(cell.strip() for cell in row):
-                    continue
-                if len(row) <= max(at.values()):
+                place = f"{name}, line {reader.line_num}"
+                if len(row) > last:
+                    cells = [row[index].strip() for index in indices]
+                    if any(cells) or any(map(str.strip, row)):
+                        yield place, absent | dict(zip(names, cells, strict=True))
+                elif any(map(str.strip, row)):
                     damaged(place)
-                else:
-                    yield place, {column: row[index].strip() for column, index in at.items()}
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(
             f"{path}: expected a readable CSV file, found a damaged one ({error}); {where_to_get}"
         ) from error
 
 
-def find_images(folders: Iterable[Path]) -> dict[str, list[Path]]:
+def read_json(path: Path, where_to_get: str) -> Any:
+    """The content of a JSON file, plain or gzipped.
+
+    Raises:
+        SourceError: the file is not JSON.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            return json.load(file)
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
+        raise SourceError(f"{path}: expected a JSON file, found a damaged one ({error}); {where_to_get}") from error
+
+
+def find_images(folders: Iterable[Path], suffixes: Sequence[str] = IMAGE_SUFFIXES) -> dict[str, list[Path]]:
     """The image files directly in the given folders, by name without extension."""
     images: dict[str, list[Path]] = {}
     for folder in folders:
         for path in sorted(folder.iterdir()):
-            if path.suffix.lower() in IMAGE_SUFFIXES:
+            if path.suffix.lower() in suffixes:
                 images.setdefault(path.stem, []).append(path)
     return images
 
@@ -200,6 +233,29 @@ def read_image(
     return path, size
 
 
+def checked_size(
+    path: str, known: tuple[int, int] | None, check_images: bool, report: ReadReport
+) -> tuple[int, int] | None:
+    """(width, height) of the original image, or ``None`` if the film cannot be used.
+
+    Args:
+        known: the size that a table gives, if any. Without ``check_images`` it is enough: the file is not looked for.
+        check_images: decode the file.
+        report: counts films that are missing or cannot be decoded, and those of another size than the table says.
+    """
+    if known is not None and not check_images:
+        return known
+    try:
+        found = image_size(Path(path), decode=check_images)
+    except ImageError as error:
+        missing = not os.path.exists(path)
+        report.skip("image file not found" if missing else "image file that cannot be decoded", str(error))
+        return None
+    if known is not None and found != known:
+        report.note("image file of another size than the original", path)
+    return known or found
+
+
 def unit_box(corners: Sequence[Any], size: tuple[int, int], report: ReadReport, place: str) -> Box | None:
     """A box in unit coordinates from pixel corners, cut to the image; ``None`` if nothing usable remains.
 
@@ -209,7 +265,7 @@ def unit_box(corners: Sequence[Any], size: tuple[int, int], report: ReadReport, 
     """
     try:
         x1, y1, x2, y2 = (float(value) for value in corners)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         report.skip("box that is not four numbers", place)
         return None
     if not all(math.isfinite(value) for value in (x1, y1, x2, y2)):

@@ -1,7 +1,8 @@
 """Supervised fine-tuning with TRL's ``SFTTrainer``: next-token loss on the assistant's words only.
 
-What is ours is small: the dataset that opens films lazily, the frozen vision tower of the tiny
-model, one metrics file. Everything else is TRL's, set by ``SFTConfig`` from the profile.
+What is ours is small: the dataset that opens films lazily, the masked user turns of conversations, the
+frozen vision tower of the tiny model, one metrics file. Everything else is TRL's, set by ``SFTConfig``
+from the profile.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from radvlm_course.models.processor import ImageOnlyQwen3VLProcessor
 from radvlm_course.records import Example
 from radvlm_course.training.callbacks import MetricsFile, show_progress
 from radvlm_course.training.checkpoints import last_checkpoint
+from radvlm_course.training.collation import AssistantTurns
 from radvlm_course.training.data import sft_dataset
-from radvlm_course.training.optimizers import MuonWithAdamW
+from radvlm_course.training.optimizers import optimizer_for
 
 __all__ = ["run_sft"]
 
@@ -62,21 +64,8 @@ def run_sft(
         train_dataset=sft_dataset(examples),
         processing_class=processor,
         callbacks=[MetricsFile(folder)],
-        optimizers=(_optimizer(model, config, muon_learning_rate), None),
+        optimizers=(optimizer_for(model, config, muon_learning_rate), None),
     )
+    trainer.data_collator = AssistantTurns(processor, completion_only_loss=True)  # in place of TRL's parent of it
     show_progress(trainer)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-
-
-def _optimizer(
-    model: Qwen3VLForConditionalGeneration, config: SFTConfig, muon_learning_rate: float | None
-) -> MuonWithAdamW | None:
-    if muon_learning_rate is None:
-        return None  # the trainer makes its own
-    return MuonWithAdamW(
-        [model],
-        muon_learning_rate=muon_learning_rate,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        betas=(config.adam_beta1, config.adam_beta2),
-    )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from radvlm_course.viz.boxes import before_after, gallery, show_boxes
     from radvlm_course.viz.curves import compare_runs, grpo_curves, sft_curves
     from radvlm_course.viz.diagrams import draw_grpo_idea, draw_pipeline
+    from radvlm_course.viz.report_lab import ReportLab
+    from radvlm_course.viz.reward_table import draw_margins, draw_reward_table
     from radvlm_course.viz.rollouts import compare_reports, show_boxes_together, show_group, show_reports
     from radvlm_course.viz.tables import ResultsTable, dot_plot
     from radvlm_course.viz.texts import comparison_html
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoxExplorer",
+    "ReportLab",
     "ResultsTable",
     "RolloutBrowser",
     "before_after",
@@ -29,7 +32,9 @@ __all__ = [
     "comparison_html",
     "dot_plot",
     "draw_grpo_idea",
+    "draw_margins",
     "draw_pipeline",
+    "draw_reward_table",
     "gallery",
     "grpo_curves",
     "sft_curves",
@@ -43,6 +48,8 @@ _MODULES = {
     "boxes": ("before_after", "gallery", "show_boxes"),
     "curves": ("compare_runs", "grpo_curves", "sft_curves"),
     "diagrams": ("draw_grpo_idea", "draw_pipeline"),
+    "report_lab": ("ReportLab",),
+    "reward_table": ("draw_margins", "draw_reward_table"),
     "rollouts": ("compare_reports", "show_boxes_together", "show_group", "show_reports"),
     "tables": ("ResultsTable", "dot_plot"),
     "texts": ("comparison_html",),

@@ -15,11 +15,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from radvlm_course.boxes import Box, BoxError, format_box
+from radvlm_course.boxes import Box, BoxError, format_box, iou_matrix
+from radvlm_course.evaluation.grounding import average_precision_of_sample, true_positives
 from radvlm_course.records import Example
 from radvlm_course.rewards.base import BOX_TASKS
+from radvlm_course.rewards.soft_f1 import soft_f1
 from radvlm_course.runs import Rollout
 from radvlm_course.viz import style
 from radvlm_course.viz.boxes import aspect_of, draw_annotated, legend_of_kinds
@@ -72,7 +75,9 @@ class Interactive:
 
 
 class BoxExplorer(Interactive):
-    """Move one box over a film and watch IoU and soft-F1.
+    """Move one box over a film and watch IoU, soft-F1 and mAP@0.5.
+
+    mAP@0.5 is that of this film alone, in the paper's reading and in the corrected one (precision x recall).
 
     Args:
         film: the film.
@@ -115,19 +120,11 @@ class BoxExplorer(Interactive):
         found = draw_annotated(axes, self.film, self.truth, predictions)
         legend_of_kinds(figure, 0.12, 0.35 + height + 0.1)
         overlap = found.ious[0] if self.box else 0.0
-        bars = style.axes_at(figure, width + 1.2, 0.55, 2.1, 1.0)
-        bars.barh([0, 1], [overlap, found.soft_f1], height=0.55, color=[style.PREDICTION, style.SERIES[4]])
-        bars.set(xlim=(0, 1.25), ylim=(1.6, -0.6))
-        hide_frame(bars)
-        bars.set_yticks([0, 1], ["IoU", "soft-F1"], fontsize=10)
-        bars.tick_params(length=0)
-        bars.axvline(0, color="#999999", linewidth=0.8)
-        for position, value in enumerate((overlap, found.soft_f1)):
-            bars.text(value + 0.03, position, f"{value:.2f}", va="center", fontsize=10)
+        _draw_measures(style.axes_at(figure, width + 1.75, 0.5, 1.55, 1.5), overlap, predictions, self.truth)
         total = sum(found.ious)
         numbers = f"2 \u00b7 {total:.2f} / ({len(predictions)} + {len(self.truth)})"
         formula = f"soft-F1 = 2 \u00b7 summed IoU / (predicted + true)\n= {numbers} = {found.soft_f1:.2f}"
-        paper.text(width + 0.45, 1.95, formula, va="center", fontsize=9, linespacing=1.5)
+        paper.text(width + 0.45, 2.35, formula, va="center", fontsize=9, linespacing=1.5)
         return figure
 
     def controls(self, redraw: Any) -> Any:
@@ -143,6 +140,27 @@ class BoxExplorer(Interactive):
     def _move(self, index: int, value: float, redraw: Any) -> None:
         self.corners[index] = value
         redraw()
+
+
+def _draw_measures(axes: Axes, overlap: float, predictions: Sequence[Box], truth: Sequence[Box]) -> None:
+    """A bar a measure of the same boxes; ``overlap`` is the IoU of the box that moves."""
+    ious = iou_matrix(predictions, truth)
+    hits = true_positives(ious)
+    measures = {
+        "IoU": overlap,
+        "soft-F1": soft_f1(predictions, truth),
+        "mAP@0.5 (paper)": average_precision_of_sample(ious),
+        "mAP@0.5": hits**2 / (max(len(predictions), 1) * len(truth)),
+    }
+    colours = [style.PREDICTION, style.SERIES[4], style.SERIES[0], style.SERIES[0]]
+    axes.barh(range(len(measures)), list(measures.values()), height=0.6, color=colours)
+    axes.set(xlim=(0, 1.3), ylim=(len(measures) - 0.4, -0.6))
+    hide_frame(axes)
+    axes.set_yticks(range(len(measures)), list(measures), fontsize=10)
+    axes.tick_params(length=0)
+    axes.axvline(0, color="#999999", linewidth=0.8)
+    for position, value in enumerate(measures.values()):
+        axes.text(value + 0.03, position, f"{value:.2f}", va="center", fontsize=10)
 
 
 def _beside(box: Box) -> Box:

@@ -37,6 +37,16 @@ def test_the_compact_set_has_one_or_two_wordings_and_bare_boxes() -> None:
     assert templates.wordings("report_generation", "questions") == ("Write a report.",)
 
 
+def test_the_ways_to_word_a_pair_are_counted() -> None:
+    full = load_templates("full")
+    assert full.combinations("anatomical_grounding") == full.combinations("abnormality_grounding") == 20 * 20
+    assert full.combinations("phrase_grounding") == 8 * 8
+    assert full.combinations("report_generation") == 15
+    assert full.combinations("abnormality_classification") == 11 * 5  # the fewest: films with one label
+    assert full.combinations("abnormality_detection") == 10 * 10
+    assert full.combinations("conversation") == 1
+
+
 def test_the_digest_tells_two_sets_apart() -> None:
     assert load_templates("full").digest != load_templates("compact").digest
 

@@ -65,3 +65,57 @@ def test_model_saves_and_loads_as_plain_qwen3_vl(model, tmp_path):
     model.save_pretrained(tmp_path)
     loaded = Qwen3VLForConditionalGeneration.from_pretrained(tmp_path)
     assert torch.equal(loaded.model.visual.pos_embed.weight, model.model.visual.pos_embed.weight)
+
+
+def frozen(model):
+    speed_up_vision(model)
+    model.model.visual.requires_grad_(False)
+    return model
+
+
+def test_a_frozen_tower_encodes_the_same_films_once_however_often_it_is_asked(model, processor, films):
+    inputs = batch(processor, films, [0, 0, 1, 1])
+    plain = model(**inputs).logits
+    seen = []
+    frozen(model).model.visual.patch_embed.register_forward_hook(lambda module, args, out: seen.append(1))
+    for _ in range(3):
+        torch.testing.assert_close(model(**inputs).logits, plain, atol=1e-5, rtol=1e-5)
+    assert len(seen) == 1
+    inputs = batch(processor, films, [2, 2, 0, 0])
+    memory = model(**inputs).logits
+    assert len(seen) == 2
+    model.model.visual.__dict__.pop("_kept")
+    torch.testing.assert_close(model(**inputs).logits, memory, atol=1e-5, rtol=1e-5)
+
+
+def test_a_frozen_tower_keeps_a_bounded_number_of_films_the_latest(model, processor, films, monkeypatch):
+    import radvlm_course.models.vision_speed as vision_speed
+
+    monkeypatch.setattr(vision_speed, "IMAGES_KEPT", 2)
+    seen = []
+    frozen(model).model.visual.patch_embed.register_forward_hook(
+        lambda module, args, out: seen.append(len(args[0]) // 64)
+    )
+    for order in ([0, 1], [2], [1], [0]):  # 2 drives out 0; 1 is still there; 0 comes anew
+        model(**batch(processor, films, order))
+    assert seen == [2, 1, 1]
+
+
+def test_a_frozen_tower_whose_weights_are_replaced_encodes_again(model, processor, films):
+    inputs = batch(processor, films, [0, 0])
+    before = frozen(model)(**inputs).logits
+    weights = {name: tensor + 0.1 for name, tensor in model.model.visual.state_dict().items()}
+    model.model.visual.load_state_dict(weights)
+    after = model(**inputs).logits
+    assert not torch.allclose(before, after)
+    model.model.visual.__dict__.pop("_kept")
+    torch.testing.assert_close(model(**inputs).logits, after)
+
+
+def test_a_tower_that_is_trained_again_keeps_nothing(model, processor, films):
+    inputs = batch(processor, films, [0, 0])
+    frozen(model)(**inputs)
+    model.model.visual.requires_grad_(True)
+    _, gradient = logits_and_gradient(model, inputs)
+    assert gradient.abs().sum() > 0
+    assert "_kept" not in model.model.visual.__dict__

@@ -5,7 +5,10 @@ import re
 import pytest
 
 from radvlm_course.phantoms import Phantom, label_report, report_findings
+from radvlm_course.phantoms.film import plan_film
 from radvlm_course.phantoms.findings import MOST_FINDINGS
+from radvlm_course.phantoms.reports import Clause, join_clauses, wordings
+from radvlm_course.phantoms.shapes import Lesion
 
 WORD = re.compile(r"[a-z-]+")
 
@@ -63,3 +66,26 @@ def test_sides_are_named(phantoms: list[Phantom], finding: str) -> None:
     for phantom in phantoms:
         sides = {side for name, side in report_findings(phantom.report) if name == finding}
         assert "" not in sides
+
+
+def test_every_clause_is_one_of_its_wordings_and_all_of_them_say_the_same() -> None:
+    for seed in range(150):
+        film = plan_film(seed)
+        assert join_clauses(film.clauses) == film.report
+        for clause in film.clauses:
+            said = wordings(clause, film.case.lesions)
+            assert clause.text in said
+            read = {(report_findings(text), tuple(label_report(text).items())) for text in said}
+            assert len(read) == 1, said
+
+
+def test_wordings_of_the_mirror_image_differ_in_the_side_alone() -> None:
+    clause = Clause("", ("pleural effusion",), 1)
+    left, right = (wordings(clause, [Lesion("pleural effusion", side, "lower", "small")]) for side in ("left", "right"))
+    assert len(left) == 3
+    assert right == tuple(text.replace("left", "right") for text in left)
+
+
+def test_doubt_has_one_wording() -> None:
+    nodule = Lesion("nodule", "left", "upper", "nodule")
+    assert wordings(Clause("", ("nodule",), -1), [nodule]) == ("possible nodule in the left upper lung",)

@@ -21,6 +21,7 @@ def test_every_registered_reward_declares_the_contract(metric_weights) -> None:
 
 def test_the_rewards_of_the_course_are_registered() -> None:
     assert set(reward_names()) >= {"soft_f1", "gleu", "bleu", "rouge_1", "rouge_2", "rouge_l", "thinking_format"}
+    assert set(reward_names()) >= {"fact_precision", "fact_recall", "fact_f1"}
     assert set(reward_names()) >= {"radcliq", "radgraph", "bertscore", "chexbert"}
 
 
@@ -34,7 +35,7 @@ def test_options_reach_the_reward() -> None:
 
 
 def test_an_unknown_name_lists_the_names_that_exist() -> None:
-    with pytest.raises(ValueError, match=r"unknown reward 'blue'.*bleu, chexbert, gleu"):
+    with pytest.raises(ValueError, match=r"unknown reward 'blue'.*bleu, chexbert, fact_f1"):
         get_reward("blue")
 
 

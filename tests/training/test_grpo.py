@@ -119,6 +119,23 @@ def test_several_rewards_are_weighted_summed_and_logged_each(warm_folder, ground
             assert rollout.advantage == pytest.approx(expected, abs=1e-3)
 
 
+def test_options_of_a_reward_reach_training_and_its_key_names_it_in_the_logs(warm_folder, grounding_examples, tmp_path):
+    rewards = {"boxes": {"name": "soft_f1", "variant": "published", "weight": 0.5}, "soft_f1": 1.0}
+    run_grpo(*load_model(warm_folder), grounding_examples, rewards, tmp_path, {**OPTIONS, "max_steps": 1}, seed=0)
+    rollouts, published = read_rollouts(tmp_path, {"boxes": 0.5}), get_reward("soft_f1_published")
+    by_id = {example.id: example for example in grounding_examples}
+    assert any(rollout.rewards["boxes"] > rollout.rewards["soft_f1"] > 0 for rollout in rollouts)
+    for rollout in rollouts:
+        expected = published([rollout.completion], [by_id[rollout.example_id]])[0]
+        assert rollout.rewards["boxes"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_unknown_option_is_refused_before_training(loaded, grounding_examples, tmp_path):
+    with pytest.raises(ValueError, match="no option 'varient'"):
+        run_grpo(*loaded, grounding_examples, {"soft_f1": {"varient": "paper"}}, tmp_path, OPTIONS, seed=0)
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_reward_is_refused(loaded, grounding_examples, tmp_path):
     with pytest.raises(ValueError, match="at least one reward"):
         run_grpo(*loaded, grounding_examples, {}, tmp_path, OPTIONS, seed=0)

@@ -4,7 +4,7 @@ import pytest
 from radvlm_course.boxes import Box
 from radvlm_course.training.toy_policy import train_toy_policy
 from radvlm_course.viz.objective import draw_clipped_objective, draw_kl_leash, draw_toy_runs
-from radvlm_course.viz.reward_slope import draw_reward_slope
+from radvlm_course.viz.reward_slope import draw_offset_maps, draw_reward_slope
 
 
 def line(axes, label):
@@ -84,3 +84,15 @@ def test_the_reward_falls_smoothly_where_hit_or_miss_jumps(helpers):
 def test_a_box_without_room_to_slide_is_refused():
     with pytest.raises(ValueError, match="room"):
         draw_reward_slope(Box(0.4, 0.4, 0.9, 0.6))
+
+
+def test_the_offset_maps_are_a_hill_under_soft_f1_and_a_plateau_under_map():
+    figure = draw_offset_maps(Box(0.4, 0.4, 0.6, 0.6), points=21)
+    maps = [axes.images[0].get_array() for axes in figure.axes[:3]]
+    for values in maps:
+        assert values.shape == (21, 21) and values[10, 10] == 1 and values[0, 0] == 0
+    assert maps[0][10, 15] == pytest.approx(1 / 3)  # half a width beside: 0.5 shared of 1.5 covered
+    assert maps[1][10, 15] == pytest.approx(1 / 2)  # the published formula: 2 x 1/3 / (1 + 1/3)
+    assert len(np.unique(maps[0])) > 20 and set(np.unique(maps[2])) == {0.0, 1.0}
+    with pytest.raises(ValueError, match="room for one more box on every side"):
+        draw_offset_maps(Box(0.1, 0.4, 0.5, 0.6))

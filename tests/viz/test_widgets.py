@@ -26,7 +26,7 @@ def test_moving_a_slider_moves_the_box_and_redraws(helpers):
     for slider, value in zip(sliders, TRUTH[0].to_list(), strict=True):
         slider.value = value
     assert redrawn[-1] == TRUTH[0]
-    assert helpers.texts(explorer.render()).count("1.00") == 2
+    assert helpers.texts(explorer.render()).count("1.00") == 4
     assert helpers.inside(explorer.render())
 
 
@@ -36,12 +36,15 @@ def test_sliders_that_make_no_box_earn_nothing(helpers):
     assert explorer.box is None
     texts = helpers.texts(explorer.render())
     assert any("no box" in text for text in texts)
-    assert texts.count("0.00") == 2
+    assert texts.count("0.00") == 4
 
 
 def test_stray_boxes_lower_the_score(helpers):
     explorer = BoxExplorer(np.zeros((50, 50)), TRUTH, TRUTH[0], others=[Box(0, 0, 0.1, 0.1)])
-    assert {"1.00", "0.67"} <= set(helpers.texts(explorer.render()))
+    texts = helpers.texts(explorer.render())
+    assert texts.count("0.67") == 1  # soft-F1: 2 / (2 + 1)
+    assert texts.count("1.00") == 2  # the IoU of the box, and the paper's mAP: a miss after the hits is free
+    assert texts.count("0.50") == 1  # corrected mAP: precision 1/2, recall 1
 
 
 def test_an_explorer_needs_something_to_find():
