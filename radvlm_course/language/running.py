@@ -90,7 +90,10 @@ async def run_jobs(
     Raises:
         EndpointRefused: a job carries data that must not go to the endpoint; found before the first call.
         EndpointError: the endpoint refuses every call or is down; finished jobs are kept.
+        ValueError: an argument is out of bounds.
     """
+    if concurrency < 1 or attempts < 1:
+        raise ValueError(f"expected at least one call at a time and one attempt, found {concurrency} and {attempts}")
     everything = list(jobs)
     for source in sorted({job.source for job in everything}):
         client.endpoint.check(source)

@@ -86,6 +86,12 @@ def test_calls_under_way_are_bounded(tmp_path: Path, start_model, connect, reply
     assert model.most_at_a_time == 3
 
 
+@pytest.mark.parametrize("wrong", [{"concurrency": 0}, {"attempts": 0}])
+def test_a_run_that_could_not_do_anything_is_refused(tmp_path: Path, start_model, connect, wrong) -> None:
+    with pytest.raises(ValueError, match="expected at least one call at a time"):
+        run(tmp_path, connect(start_model()), make_jobs(1), **wrong)
+
+
 def test_a_study_without_an_answer_is_not_recorded_and_asked_next_time(
     tmp_path: Path, start_model, connect, reply
 ) -> None:
