@@ -137,6 +137,8 @@ def _single_grey_frame(dataset: Dataset, remarks: list[str]) -> np.ndarray:
         remarks.append("colour made grey")
         pixels = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
         dataset.PhotometricInterpretation = "MONOCHROME2"
+    elif dataset.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
+        raise DicomError(f"expected a grey or RGB film, found {dataset.PhotometricInterpretation}")
     return pixels
 
 

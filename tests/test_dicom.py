@@ -224,6 +224,11 @@ def test_what_is_no_film_is_refused_by_name(film: Make, tmp_path: Path) -> None:
         read_header(tmp_path / "text.dcm")
 
 
+def test_a_film_of_indexed_colours_is_refused(film: Make) -> None:
+    with pytest.raises(DicomError, match="found PALETTE COLOR"):
+        read_film(film(RAMP, PhotometricInterpretation="PALETTE COLOR"))
+
+
 def test_a_missing_decoder_is_named(real_dicom: Path) -> None:
     if find_spec("gdcm") or find_spec("libjpeg"):
         pytest.skip("a decoder of lossless JPEG is installed")

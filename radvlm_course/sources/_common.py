@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from radvlm_course.boxes import Box
+from radvlm_course.boxes import Box, BoxError
 from radvlm_course.sources._report import ReadReport, SourceError
 
 __all__ = [
@@ -280,7 +280,11 @@ def unit_box(corners: Sequence[Any], size: tuple[int, int], report: ReadReport, 
         return None
     if x1 < 0 or y1 < 0 or x2 > width or y2 > height:
         report.note("box partly outside the image, cut to it", place)
-    return Box.clipped(x1 / width, y1 / height, x2 / width, y2 / height)
+    try:
+        return Box.clipped(x1 / width, y1 / height, x2 / width, y2 / height)
+    except BoxError:  # sides of less than any float can tell apart
+        report.skip("box with x2 <= x1 or y2 <= y1", place)
+        return None
 
 
 _NIH_NAME = re.compile(r"(\d{8})_\d{3}")

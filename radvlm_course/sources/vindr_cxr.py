@@ -175,6 +175,8 @@ def read(
     table, kaggle = _annotation_table(folder, split)
     name = "test" if split == "test" and not kaggle else "train"
     shares = fractions or (FRACTIONS if kaggle else TRAIN_FRACTIONS)
+    if not kaggle and shares.get("test"):
+        raise SourceError(f"fractions: expected train and validation, since test is official, found {dict(shares)}")
     part = _Part(name, kaggle, seed, shares, threshold, minimum_readers, fuse_consensus)
     candidates = [*(folder / f"{name}_{kind}" for kind in ("png", "jpg", "jpeg")), folder / name]
     films = Films(candidates, report, check_images, _resolutions(folder, name, report))

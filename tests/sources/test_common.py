@@ -15,6 +15,7 @@ from radvlm_course.sources._common import (
     find_table,
     image_size,
     nih_patient,
+    read_json,
     read_rows,
     split_of_patient,
     unit_box,
@@ -60,6 +61,24 @@ def test_a_row_with_too_few_cells_is_reported_with_its_line(tmp_path: Path) -> N
     damaged: list[str] = []
     assert rows_of(path, ("a", "b"), damaged) == [{"a": "3", "b": "4"}]
     assert damaged == ["table.csv, line 2"]
+
+
+def test_another_spelling_and_an_absent_optional_column_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("a,rad_ID\n1,R1\n")
+    rows = read_rows(path, ("rad_id",), "there", print, optional=("a", "z"), spellings={"rad_ID": "rad_id"})
+    assert [row for _, row in rows] == [{"rad_id": "R1", "a": "1", "z": ""}]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"[1] 2"])
+def test_what_is_not_json_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "plain.json").write_bytes(content)
+    (tmp_path / "packed.json.gz").write_bytes(gzip.compress(content) if content else b"\x1f\x8b")
+    for path in tmp_path.iterdir():
+        with pytest.raises(SourceError, match=rf"{path.name}: expected a JSON file.*; get it there"):
+            read_json(path, "get it there")
+    (tmp_path / "good.json.gz").write_bytes(gzip.compress(b"[1]"))
+    assert read_json(tmp_path / "good.json.gz", "there") == [1]
 
 
 def test_a_missing_table_lists_what_the_folder_holds(tmp_path: Path) -> None:
@@ -114,6 +133,13 @@ def test_any_four_values_become_a_box_or_are_counted(corners: list[object]) -> N
     report = ReadReport()
     box = unit_box(corners, (1024, 1024), report, "place")
     assert (box is None) == (sum(report.skipped.values()) == 1)
+
+
+@pytest.mark.parametrize("corners", [(0, 0, 5e-324, 5), (0, 0, 1e-200, 1e-200), (0, 0, 10**400, 5)])
+def test_a_box_beyond_what_floats_can_tell_is_counted(corners: tuple[float, ...]) -> None:
+    report = ReadReport()
+    assert unit_box(corners, (512, 512), report, "here") is None
+    assert sum(report.skipped.values()) == 1
 
 
 def test_the_split_of_a_patient_is_stable_and_follows_the_fractions() -> None:

@@ -61,9 +61,10 @@ def test_the_real_reports_are_read_and_everything_odd_is_counted(
 ) -> None:
     (tmp_path / "reports_xml").symlink_to(real_data / "open_i" / "reports_xml")
     (tmp_path / "images").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "film.png")  # the reports come without films here: a black one stands in
     for path in (real_data / "open_i" / "reports_xml").glob("*.xml"):
         for name in re.findall(r'parentImage id="([^"]+)"', path.read_text()):
-            Image.new("L", (8, 8)).save(tmp_path / "images" / f"{name}.png")
+            (tmp_path / "images" / f"{name}.png").symlink_to(tmp_path / "film.png")
     studies, report = read_dataset("open_i", tmp_path)
     assert len(studies) == 191 and len({study.patient_id for study in studies}) == 99
     assert dict(report.skipped) == {"report without an image": 10, "sentence with XXXX": 83}
@@ -77,11 +78,11 @@ def test_the_real_reports_are_read_and_everything_odd_is_counted(
         "There is no focal consolidation. There is no evidence of pneumothorax."
     )
     assert not any(first.findings.values()) and len(first.findings) == 19
-    kept, report = read_dataset("open_i", tmp_path, anonymised="keep", sections="both")
+    kept, report = read_dataset("open_i", tmp_path, anonymised="keep", sections="both", check_images=False)
     assert by_id(kept)["1_IM-0001-3001"].report.endswith("no evidence of pneumothorax. Normal chest x-XXXX.")
     # Of the 109 reports, 55 have XXXX in one of the sections; so many of those have a film.
     masked = {study.patient_id for study in kept if "XXXX" in study.report}
-    without, report = read_dataset("open_i", tmp_path, anonymised="leave out report")
+    without, report = read_dataset("open_i", tmp_path, anonymised="leave out report", check_images=False)
     assert report.skipped["report text with XXXX"] == len(masked)
     assert {study.patient_id for study in without if not study.report} >= masked
 
@@ -89,12 +90,7 @@ def test_the_real_reports_are_read_and_everything_odd_is_counted(
 def test_sections_labels_and_films_are_read(root: Path, read_dataset: ReadAll) -> None:
     studies, report = read_dataset("open_i", root)
     found = by_id(studies)
-    assert list(found) == ["1_IM-1-3001", "1_IM-1-4001", "2_IM-1-1001", "3_IM-1-1001"] or set(found) == {
-        "1_IM-1-3001",
-        "1_IM-1-4001",
-        "2_IM-1-1001",
-        "3_IM-1-1001",
-    }
+    assert set(found) == {"1_IM-1-3001", "1_IM-1-4001", "2_IM-1-1001", "3_IM-1-1001"}
     first, second, third = found["1_IM-1-3001"], found["2_IM-1-1001"], found["3_IM-1-1001"]
     assert first.report == found["1_IM-1-4001"].report == "The heart is large. Lungs are clear."
     assert {name for name, value in first.findings.items() if value} == {"cardiomegaly", "other abnormality"}

@@ -260,6 +260,8 @@ def test_what_is_missing_is_named(root: Path, tmp_path: Path) -> None:
         read(root, "train")
     with pytest.raises(SourceError, match="expected a folder"):
         read(tmp_path / "nowhere", "train")
+    with pytest.raises(SourceError, match="expected train and validation, since test is official"):
+        read(root, "train", fractions={"train": 0.8, "test": 0.2})
     with pytest.raises(SourceError, match="minimum_readers 0"):
         read(root, "train", minimum_readers=0)
 
