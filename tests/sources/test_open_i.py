@@ -61,10 +61,12 @@ def test_the_real_reports_are_read_and_everything_odd_is_counted(
 ) -> None:
     (tmp_path / "reports_xml").symlink_to(real_data / "open_i" / "reports_xml")
     (tmp_path / "images").mkdir()
-    Image.new("L", (8, 8)).save(tmp_path / "film.png")  # the reports come without films here: a black one stands in
+    film = tmp_path / "elsewhere" / "film.png"  # the reports come without films here: a black one stands in
+    film.parent.mkdir()
+    Image.new("L", (8, 8)).save(film)
     for path in (real_data / "open_i" / "reports_xml").glob("*.xml"):
         for name in re.findall(r'parentImage id="([^"]+)"', path.read_text()):
-            (tmp_path / "images" / f"{name}.png").symlink_to(tmp_path / "film.png")
+            (tmp_path / "images" / f"{name}.png").symlink_to(film)
     studies, report = read_dataset("open_i", tmp_path)
     assert len(studies) == 191 and len({study.patient_id for study in studies}) == 99
     assert dict(report.skipped) == {"report without an image": 10, "sentence with XXXX": 83}
