@@ -11,7 +11,7 @@ writes ``conversations/<split>/standard/<study_id>.json``, or ``.../grounding/..
 boxes only), and ``conversations.standard.run/`` or ``conversations.grounding.run/`` with every attempt and why it was
 rejected. It shows what it will cost and take, and asks. Killed and started again it goes on where it stopped.
 
-Better conversations come from rewritten reports, where there are any: ``--reader text_from=filtered``.
+Better conversations come from rewritten reports, where there are any: ``--option text_from=filtered``.
 
 Text of credentialed datasets goes to this machine only, or to an address of which you say that the agreement covers it.
 """

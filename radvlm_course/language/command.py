@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import inspect
 import itertools
 import json
 import logging
@@ -27,7 +26,8 @@ from radvlm_course.language.priors import prior_rules
 from radvlm_course.language.running import RunSummary, run_jobs
 from radvlm_course.language.store import AnswerStore, StoreError
 from radvlm_course.records import Study
-from radvlm_course.sources import READERS, Source, SourceError, get_reader
+from radvlm_course.settings import parse_yaml
+from radvlm_course.sources import READERS, Source, SourceError
 
 __all__ = ["add_options", "run_command", "studies_of"]
 
@@ -41,9 +41,7 @@ def add_options(parser: argparse.ArgumentParser, max_tokens: int) -> None:
     data.add_argument("--root", required=True, type=Path, help="its folder")
     data.add_argument("--splits", nargs="+", default=["train"], help="train, validation, test")
     data.add_argument("--output", required=True, type=Path, help="folder for the answers")
-    data.add_argument(
-        "--reader", nargs="+", default=[], metavar="KEY=VALUE", help="options of its reader, as in text_from=filtered"
-    )
+    data.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="for the dataset's reader")
     data.add_argument("--limit", type=int, help="only so many films, for a first look")
     model = parser.add_argument_group("language model")
     model.add_argument("--url", default="http://127.0.0.1:8000/v1", help="OpenAI-compatible address (%(default)s)")
@@ -86,7 +84,9 @@ def studies_of(options: argparse.Namespace) -> Iterator[Study]:
     """
     try:
         _endpoint(options).check(options.source)
-        source = Source(options.source, options.root, **_reader_options(options))
+        source = Source(options.source, options.root, **_reader_options(options.option))
+        if source.has_option("check_images"):
+            source.options.setdefault("check_images", False)  # texts are read here, not pictures
         films = itertools.chain.from_iterable(map(source, options.splits))
         yield from itertools.islice(films, options.limit)
         for split, report in source.reports.items():
@@ -96,15 +96,17 @@ def studies_of(options: argparse.Namespace) -> Iterator[Study]:
         raise SystemExit(str(error)) from error
 
 
-def _reader_options(options: argparse.Namespace) -> dict[str, Any]:
-    known = inspect.signature(get_reader(options.source).read).parameters
-    given = {"check_images": False} if "check_images" in known else {}  # texts are read here, not pictures
-    for item in options.reader:
-        key, equals, value = item.partition("=")
-        if not equals or key not in known:
-            raise SystemExit(f"--reader: expected KEY=VALUE with a key of {', '.join(list(known)[2:])}; found {item!r}")
-        given[key] = yaml.safe_load(value)
-    return given
+def _reader_options(given: Sequence[str]) -> dict[str, Any]:
+    options = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise SystemExit(f"--option {item}: expected NAME=VALUE")
+        try:
+            options[name] = parse_yaml(value)
+        except yaml.YAMLError as error:
+            raise SystemExit(f"--option {item}: expected a value, found {error}") from error
+    return options
 
 
 def run_command(
@@ -183,7 +185,7 @@ def _settings(options: argparse.Namespace, prompts: Mapping[str, str]) -> dict[s
         "prompts": dict(prompts),
         "ignored_rules": sorted(options.ignore_rules),
         "source": options.source,
-        "reader": sorted(options.reader),
+        "reader": sorted(options.option),
         **_call_settings(options).provenance(),
     }
 
