@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from radvlm_course.boxes import Box, format_boxes
 from radvlm_course.records import Example
+
+# An example that first imports a package may take long on a busy machine; no test is about time.
+settings.register_profile("course", settings(), deadline=None)
+settings.load_profile("course")
 
 
 @pytest.fixture(scope="session")
