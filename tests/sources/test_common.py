@@ -47,7 +47,14 @@ def test_a_missing_column_is_named_with_the_file_what_was_found_and_where_to_get
         rows_of(path, ("a", "c"))
 
 
-@pytest.mark.parametrize("content", [b"", gzip.compress(b"a,b\n" + b"1,2\n" * 9999)[:60], b"a,b\n\xff\xfe\x00,2\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(gzip.compress(b"a,b\n" + b"1,2\n" * 9999)[:60], id="cut-off"),
+        pytest.param(b"a,b\n\xff\xfe\x00,2\n", id="binary"),
+    ],
+)
 def test_an_empty_cut_off_or_binary_table_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / ("table.csv.gz" if content[:2] == b"\x1f\x8b" else "table.csv")
     path.write_bytes(content)
