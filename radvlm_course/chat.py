@@ -13,10 +13,18 @@ from typing import Any, NamedTuple
 
 from radvlm_course.records import Example
 
-__all__ = ["THINK_SUFFIX", "Split", "completion_text", "split_thought", "to_messages", "to_prompt_completion"]
+__all__ = [
+    "THINK_SUFFIX",
+    "Split",
+    "completion_text",
+    "join_thought",
+    "split_thought",
+    "to_messages",
+    "to_prompt_completion",
+]
 
 THINK_SUFFIX = " /think"
-THINK_END = "</think>"
+THINK_START, THINK_END = "<think>", "</think>"
 
 Message = dict[str, Any]
 
@@ -36,12 +44,13 @@ def to_prompt_completion(example: Example) -> dict[str, list[Message]]:
 
     The completion of a conversation holds all turns after the first question, those of the user too; TRL would train
     on them all, so train with :class:`radvlm_course.training.collation.AssistantTurns`, which masks the user's.
+    An example with a thought is asked in the thinking mode and answered with the thought first.
     """
-    turns = [("assistant", example.answer)]
+    turns = [("assistant", join_thought(example.thought, example.answer))]
     for question, answer in example.follow_up:
         turns += [("user", question), ("assistant", answer)]
     return {
-        "prompt": to_messages(example),
+        "prompt": to_messages(example, thinking=bool(example.thought)),
         "completion": [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns],
     }
 
@@ -85,6 +94,16 @@ class Split(NamedTuple):
     response: str | None
 
 
+def join_thought(thought: str, response: str) -> str:
+    """The completion of a thought and a response, as the method's thinking models write it; the response alone if
+    there is no thought. :func:`split_thought` is the inverse.
+
+    >>> join_thought("heart wide", "Cardiomegaly.")
+    '<think>heart wide</think> Cardiomegaly.'
+    """
+    return f"{THINK_START}{thought}{THINK_END} {response}" if thought else response
+
+
 def split_thought(text: str, thinking: bool = False) -> Split:
     """Split a completion at its **last** ``</think>``.
 
@@ -100,7 +119,7 @@ def split_thought(text: str, thinking: bool = False) -> Split:
     """
     before, tag, after = text.rpartition(THINK_END)
     if tag:
-        return Split(before.strip().removeprefix("<think>").strip(), after.strip())
+        return Split(before.strip().removeprefix(THINK_START).strip(), after.strip())
     if thinking:
-        return Split(text.strip().removeprefix("<think>").strip(), None)
+        return Split(text.strip().removeprefix(THINK_START).strip(), None)
     return Split("", text.strip())

@@ -112,6 +112,8 @@ class Example:
         source, patient_id, study_id, split: as in :class:`Study`.
         follow_up: of a conversation the rounds after the first, each (question, answer); else empty, and then
             left out of the JSON.
+        thought: what an answer with reasoning says before the answer, without tags; the question is then asked in the
+            thinking mode. Empty for a direct answer, and then left out of the JSON.
     """
 
     id: str
@@ -126,10 +128,13 @@ class Example:
     study_id: str = ""
     split: str = "train"
     follow_up: tuple[tuple[str, str], ...] = ()
+    thought: str = ""
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise RecordError(f"task: expected one of {', '.join(TASKS)}; found {self.task!r} ({self.id})")
+        if any(tag in self.thought for tag in ("<think>", "</think>")):
+            raise RecordError(f"thought: expected text without tags, found {self.thought!r:.80} ({self.id})")
         for turns in self.follow_up:
             if len(turns) != 2 or not all(isinstance(text, str) for text in turns):
                 raise RecordError(f"follow_up: expected pairs of question and answer, found {turns!r:.80} ({self.id})")
@@ -137,6 +142,7 @@ class Example:
 
 Record = TypeVar("Record", Study, Example)
 _BOX_MAPS = ("structures", "abnormalities", "phrases")
+_OPTIONAL = ("follow_up", "thought")  # fields that are written where they hold something
 _JSON_COLUMNS = ("findings", "boxes", "follow_up", *_BOX_MAPS)  # of a Parquet file
 
 
@@ -146,10 +152,10 @@ def to_dict(record: Study | Example) -> dict[str, Any]:
     if isinstance(record, Example):
         values["boxes"] = [box.to_list() for box in record.boxes]
         values["labels"] = list(record.labels)
-        if record.follow_up:
-            values["follow_up"] = [list(turns) for turns in record.follow_up]
-        else:
-            del values["follow_up"]
+        values["follow_up"] = [list(turns) for turns in record.follow_up]
+        for name in _OPTIONAL:
+            if not values[name]:
+                del values[name]
         return values
     for name in _BOX_MAPS:
         values[name] = {key: [box.to_list() for box in boxes] for key, boxes in values[name].items()}
@@ -256,6 +262,7 @@ def write_parquet(
     path: str | os.PathLike[str],
     rows_per_group: int = 10_000,
     conversations: bool = False,
+    thoughts: bool = False,
 ) -> int:
     """Write records as Parquet, streaming in row groups. Returns the count.
 
@@ -263,10 +270,11 @@ def write_parquet(
 
     Args:
         conversations: write the column ``follow_up``, which only conversations need.
+        thoughts: write the column ``thought``, which only answers with reasoning need.
 
     Raises:
         RecordError: there is no record to write, Study and Example are mixed in one file, or a record has
-            follow-up rounds and there is no column for them.
+            follow-up rounds or a thought and there is no column for them.
     """
     remaining = iter(records)
     first = next(remaining, None)
@@ -278,7 +286,7 @@ def write_parquet(
                 raise RecordError(f"{path}: expected {kind.__name__} records only, found {type(record).__name__}")
             yield to_dict(record)
 
-    return _write_rows(rows(), Path(path), _schema(kind, conversations), rows_per_group)
+    return _write_rows(rows(), Path(path), _schema(kind, conversations, thoughts), rows_per_group)
 
 
 def jsonl_to_parquet(
@@ -310,11 +318,12 @@ def _write_rows(rows: Iterable[dict[str, Any]], target: Path, schema: Any, rows_
     return count
 
 
-def _schema(kind: type[Study | Example], conversations: bool) -> Any:
+def _schema(kind: type[Study | Example], conversations: bool, thoughts: bool = False) -> Any:
     import pyarrow as pa
 
     lists = {"image_size": pa.list_(pa.int64()), "labels": pa.list_(pa.string())}
-    names = [f.name for f in dataclasses.fields(kind) if conversations or f.name != "follow_up"]
+    wanted = {"follow_up": conversations, "thought": thoughts}
+    names = [f.name for f in dataclasses.fields(kind) if wanted.get(f.name, True)]
     return pa.schema([(name, lists.get(name, pa.string())) for name in names])
 
 
@@ -345,6 +354,10 @@ def _flat(values: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
         values.setdefault("follow_up", [])
     elif "follow_up" in values:
         raise RecordError(f"{values['id']}: a conversation with follow-up rounds: write with conversations=True")
+    if "thought" in columns:
+        values.setdefault("thought", "")
+    elif "thought" in values:
+        raise RecordError(f"{values['id']}: an answer with a thought: write with thoughts=True")
     for name in _JSON_COLUMNS:
         if name in values:
             values[name] = "[]" if values[name] == [] else _ENCODE(values[name])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radvlm_course.chat import completion_text, split_thought, to_messages, to_prompt_completion
+from radvlm_course.chat import completion_text, join_thought, split_thought, to_messages, to_prompt_completion
 from radvlm_course.records import Example
 
 EXAMPLE = Example("e1", "report_generation", "a.png", "Describe the film.", "No acute finding.")
@@ -46,6 +46,24 @@ def test_the_completion_of_a_conversation_has_all_further_turns() -> None:
         ("user", "Why?"),
         ("assistant", "Clear lungs."),
     ]
+
+
+def test_an_example_with_a_thought_is_asked_and_answered_in_the_thinking_mode() -> None:
+    columns = to_prompt_completion(dataclasses.replace(EXAMPLE, thought="The lungs are clear."))
+    assert columns["prompt"] == to_messages(EXAMPLE, thinking=True)
+    assert completion_text(columns["completion"]) == "<think>The lungs are clear.</think> No acute finding."
+
+
+@given(
+    st.text(min_size=1).filter(lambda text: text == text.strip() and "think>" not in text),
+    st.text().filter(lambda text: text == text.strip() and "think>" not in text),
+)
+def test_splitting_a_joined_thought_gives_both_parts_back(thought: str, response: str) -> None:
+    assert split_thought(join_thought(thought, response), thinking=True) == (thought, response)
+
+
+def test_without_a_thought_the_completion_is_the_response() -> None:
+    assert join_thought("", "No nodule.") == "No nodule."
 
 
 def test_each_call_returns_fresh_messages() -> None:

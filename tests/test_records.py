@@ -145,6 +145,27 @@ def test_follow_up_rounds_without_a_column_for_them_are_refused(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+THOUGHTFUL = Example("h", "report_generation", "a.png", "Report?", "Clear.", thought="Both lungs are dark. 心")
+
+
+def test_a_thought_comes_back_and_examples_without_one_are_written_as_before(tmp_path: Path) -> None:
+    write_jsonl([THOUGHTFUL, EXAMPLE], tmp_path / "thoughts.jsonl")
+    assert list(read_jsonl(tmp_path / "thoughts.jsonl", Example)) == [THOUGHTFUL, EXAMPLE]
+    assert "thought" in to_dict(THOUGHTFUL) and "thought" not in to_dict(EXAMPLE)
+    write_parquet([EXAMPLE, THOUGHTFUL], tmp_path / "thoughts.parquet", thoughts=True)
+    assert list(read_parquet(tmp_path / "thoughts.parquet", Example)) == [EXAMPLE, THOUGHTFUL]
+
+
+def test_a_thought_without_a_column_for_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="h: an answer with a thought: write with thoughts=True"):
+        write_parquet([THOUGHTFUL], tmp_path / "thoughts.parquet")
+
+
+def test_a_thought_with_tags_in_it_is_refused() -> None:
+    with pytest.raises(RecordError, match=r"thought: expected text without tags, found '<think>Clear' \(h\)"):
+        from_dict(to_dict(THOUGHTFUL) | {"thought": "<think>Clear"}, Example)
+
+
 @pytest.mark.parametrize("rounds", [["Lungs?"], [["Lungs?"]], [["a", "b", "c"]], [["a", 3]], "ab", [None]])
 def test_follow_up_that_is_not_pairs_of_text_is_refused(rounds: Any) -> None:
     with pytest.raises(RecordError):
