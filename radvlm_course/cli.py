@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from radvlm_course.experiments import command as experiments
 from radvlm_course.rewards.service import command as serve_rewards
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ STAGE_HELP = {
     "curate": "write the films and build the instruction pairs",
     "base": "make the tiny model: tokenizer, weights, vision pre-training",
     "sft": "supervised fine-tuning",
+    "cold_start": "teach the thinking mode, on thoughts mixed with direct answers",
     "grpo_grounding": "GRPO on visual grounding (soft-F1), from the SFT model",
     "grpo_reports": "GRPO on reports (GLEU), from the SFT model",
     "evaluate": "predict, score and draw every model of the run",
@@ -51,6 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     text = "score completions for trainers in other processes or on other machines"
     serving = commands.add_parser("serve-rewards", help=text, description=text, allow_abbrev=False)
     serve_rewards.add_arguments(serving)
+    text = "the paper's comparisons, in small, from the models of a run"
+    experiments.add_arguments(commands.add_parser("experiments", help=text, description=text))
     return parser
 
 
@@ -64,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        return serve_rewards.run(options) if options.command == "serve-rewards" else _run_stages(options)
+        others = {"serve-rewards": serve_rewards.run, "experiments": experiments.run}
+        return others.get(options.command, _run_stages)(options)
     except KeyboardInterrupt:
         kept = "no training run was touched"
         if options.command != "serve-rewards":
@@ -101,7 +106,8 @@ def _run_all(course: Course) -> None:
 
     for stage in STAGE_HELP:
         if stage not in course.stages():
-            print(f"{stage:<15} left out: the source has no reports")
+            reason = "the profile has no settings for it" if stage == "cold_start" else "the source has no reports"
+            print(f"{stage:<15} left out: {reason}")
             continue
         if stage == "grpo_grounding" and course.profile.side_by_side:
             ensure_side_by_side(course, [name for name in course.stages() if name.startswith("grpo_")])

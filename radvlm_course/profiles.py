@@ -26,6 +26,7 @@ from radvlm_course.rewards.choices import check_choices, read_choices
 from radvlm_course.settings import ProfileError, build_settings, close_matches, limits, load_yaml, parse_yaml
 
 __all__ = [
+    "ColdStartSettings",
     "CurateSettings",
     "EvaluateSettings",
     "GrpoSettings",
@@ -129,6 +130,26 @@ class SftSettings:
 
 
 @dataclass(frozen=True)
+class ColdStartSettings:
+    """The cold start: a second fine-tuning, on answers with a thought mixed with direct ones.
+
+    Attributes:
+        traces: ``phantom`` for the teacher that reads phantoms, or the path of a ``traces.jsonl`` that
+            ``data_scripts/write_thinking_traces.py`` wrote.
+        direct_share: of direct answers among all, at least 0 and below 1.
+        max_thinking_tokens: limit of a completion with a thought, in evaluation.
+        trainer, freeze_vision, muon_learning_rate: as in :class:`SftSettings`.
+    """
+
+    traces: str
+    trainer: dict[str, Any]
+    direct_share: float = field(default=0.5, metadata=limits(0))
+    max_thinking_tokens: int = field(default=4096, metadata=limits(1))
+    freeze_vision: bool = True
+    muon_learning_rate: float | None = field(default=None, metadata=limits(0))
+
+
+@dataclass(frozen=True)
 class GrpoSettings:
     """One GRPO stage.
 
@@ -139,6 +160,7 @@ class GrpoSettings:
         prompts_per_step: prompts of one generation; each gets ``trainer.num_generations`` completions.
         trainer: fields of ``trl.GRPOConfig``.
         muon_learning_rate: as in :class:`SftSettings`.
+        thinking: ask for a thought first, and start from the cold start's model; rewards judge the response alone.
     """
 
     reward: str | dict[str, Any]
@@ -146,6 +168,7 @@ class GrpoSettings:
     trainer: dict[str, Any]
     freeze_vision: bool = True
     muon_learning_rate: float | None = field(default=None, metadata=limits(0))
+    thinking: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,6 +198,7 @@ class Profile:
     grpo_reports: GrpoSettings
     evaluate: EvaluateSettings
     vision_pretraining: VisionPretrainingSettings | None = None
+    cold_start: ColdStartSettings | None = None
     side_by_side: bool = False
 
     def to_dict(self) -> dict[str, Any]:

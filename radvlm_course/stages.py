@@ -2,12 +2,14 @@
 
 ::
 
-    curate ──▶ base ──▶ sft ──┬─▶ grpo_grounding ──┐
+    curate ──▶ base ──▶ sft ──┬─▶ cold_start ──────┐
+                              ├─▶ grpo_grounding ──┤
                               └─▶ grpo_reports ────┴─▶ evaluate
 
 A stage reads the folder of the stage before it and writes its own (see :mod:`radvlm_course.runs`).
 A finished stage is not repeated; a killed one resumes. ``base`` exists only for the tiny model: it
-makes the tokenizer and the vision tower that a real Qwen3-VL brings along.
+makes the tokenizer and the vision tower that a real Qwen3-VL brings along. ``cold_start`` teaches the
+thinking mode; a GRPO stage starts from it if its settings say ``thinking``.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radvlm_course.profiles import Profile, check_reward, check_trainer_options, load_profile
-from radvlm_course.records import Example, Study, read_jsonl
+from radvlm_course.records import Example, Study, read_jsonl, write_jsonl
 from radvlm_course.runs import Run, RunError, append_jsonl
 
 if TYPE_CHECKING:
@@ -30,15 +32,17 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE_ORDER", "Course", "open_course"]
 
-STAGE_ORDER = ("curate", "base", "sft", "grpo_grounding", "grpo_reports", "evaluate")
+STAGE_ORDER = ("curate", "base", "sft", "cold_start", "grpo_grounding", "grpo_reports", "evaluate")
 EARLY = "sft_early"
+THINKING = "cold_start_thinking"  # the cold start's model, asked to think
 _NEEDS = {
     "curate": (),
     "base": ("curate",),
     "sft": ("base",),
+    "cold_start": ("sft",),
     "grpo_grounding": ("sft",),
     "grpo_reports": ("sft",),
-    "evaluate": ("sft", "grpo_grounding", "grpo_reports"),
+    "evaluate": ("sft", "cold_start", "grpo_grounding", "grpo_reports"),
 }
 
 
@@ -54,14 +58,14 @@ class Course:
         """Run a stage, and whatever it needs first, unless finished. Returns its folder.
 
         Raises:
-            ValueError: there is no such stage.
+            ValueError: there is no such stage, or the profile has no settings for it.
             RunError: the run folder holds other settings.
         """
         if stage not in _NEEDS:
             raise ValueError(f"expected a stage among {', '.join(STAGE_ORDER)}; found {stage!r}")
         if self.run.is_finished(stage):
             return self.run.folder / stage
-        for needed in _NEEDS[stage]:
+        for needed in (*_NEEDS[stage], *(("cold_start",) if self._thinks(stage) else ())):
             if needed in self.stages():
                 self.ensure(needed)
         started = time.perf_counter()
@@ -77,19 +81,27 @@ class Course:
             ProfileError: a setting that the installed version does not have, or a reward or option that we have not.
         """
         check_trainer_options(self.profile.sft, "trl.SFTConfig", "sft")
+        if self.profile.cold_start is not None:
+            check_trainer_options(self.profile.cold_start, "trl.SFTConfig", "cold_start")
         for name in ("grpo_grounding", "grpo_reports"):
             check_trainer_options(getattr(self.profile, name), "trl.GRPOConfig", name)
             check_reward(getattr(self.profile, name), name)
 
     def stages(self) -> tuple[str, ...]:
-        """The stages that this run has: without reports in the source there is no GRPO on reports."""
-        if not (self.run.is_finished("curate") and not self.examples("train", "report_generation")):
-            return STAGE_ORDER
-        return tuple(stage for stage in STAGE_ORDER if stage != "grpo_reports")
+        """The stages that this run has: without reports in the source there is no GRPO on reports, and a cold start
+        only where the profile has settings for it."""
+        absent = set() if self.profile.cold_start is not None else {"cold_start"}
+        if self.run.is_finished("curate") and not self.examples("train", "report_generation"):
+            absent.add("grpo_reports")
+        return tuple(stage for stage in STAGE_ORDER if stage not in absent)
 
     def grpo_start(self) -> str:
-        """The model that the GRPO stages start from: ``sft``, or ``sft_early`` where the profile keeps one."""
+        """The model that cold start and GRPO start from: ``sft``, or ``sft_early`` where the profile keeps one."""
         return EARLY if self.profile.sft.has_early_model() else "sft"
+
+    def _thinks(self, stage: str) -> bool:
+        """Whether a GRPO stage asks for thoughts, and so starts from the cold start's model."""
+        return getattr(getattr(self.profile, stage, None), "thinking", False)
 
     def examples(self, split: str, task: str | None = None) -> list[Example]:
         """The curated examples of a split, of one task or of all."""
@@ -157,6 +169,7 @@ def _base(course: Course) -> dict[str, Any]:
     from radvlm_course.models.processor import build_processor
     from radvlm_course.models.tiny import TinySettings, build_tiny_model
     from radvlm_course.models.tokenizer import train_tokenizer
+    from radvlm_course.thinking.phantom_teacher import add_thoughts
     from radvlm_course.training.vision_pretraining import VisionPretrainingSettings, pretrain_vision
 
     profile = course.profile
@@ -168,7 +181,10 @@ def _base(course: Course) -> dict[str, Any]:
     settings = VisionPretrainingSettings(**dataclasses.asdict(profile.vision_pretraining))
     folder = course.run.begin("base", {"tiny": vars(tiny), "vision_pretraining": vars(settings), "seed": profile.seed})
     examples = course.examples("train")
+    studies = list(course.studies("train"))
     texts = [text for example in examples for text in (example.question, example.answer)]
+    if profile.cold_start is not None and profile.cold_start.traces == "phantom":  # words that Qwen's tokenizer knows
+        texts += [example.thought for example in add_thoughts(studies, examples, profile.seed)]
     tokenizer = train_tokenizer(texts)
     processor = build_processor(tokenizer, tiny.image_size, tiny.patch_size)
     model = build_tiny_model(tokenizer, tiny, profile.seed)
@@ -179,7 +195,7 @@ def _base(course: Course) -> dict[str, Any]:
         append_jsonl(folder / "metrics.jsonl", [row])
         bar.update(int(row["step"]) - bar.n)
 
-    boxed = [study for study in course.studies("train") if study.structures or study.abnormalities]
+    boxed = [study for study in studies if study.structures or study.abnormalities]
     last = pretrain_vision(model, processor, boxed, settings, profile.seed, log)
     bar.close()
     model.save_pretrained(folder / "model")
@@ -213,6 +229,44 @@ def _sft(course: Course) -> dict[str, Any]:
     return {"start": start, "examples": len(examples)}
 
 
+def _cold_start(course: Course) -> dict[str, Any]:
+    from radvlm_course.thinking.cold_start import mix_with_direct
+    from radvlm_course.training.sft import run_sft
+
+    profile, settings = course.profile, course.profile.cold_start
+    if settings is None:
+        raise ValueError(f"profile {profile.name!r} has no section cold_start: add it, or leave this stage out")
+    folder = course.run.begin("cold_start", {"cold_start": dataclasses.asdict(settings), "seed": profile.seed})
+    direct = course.examples("train")
+    traces = _traces(course, settings.traces, direct)
+    write_jsonl(traces, folder / "traces.jsonl")
+    examples = mix_with_direct(traces, direct, settings.direct_share, profile.seed)
+    _silence_progress(course)
+    start = course.run.model_folder(course.grpo_start())
+    loaded = _load(course, start, encode_once=settings.freeze_vision)
+    run_sft(
+        loaded.model,
+        loaded.processor,
+        examples,
+        folder,
+        {**settings.trainer, "disable_tqdm": not course.progress},
+        profile.seed,
+        freeze_vision=settings.freeze_vision,
+        muon_learning_rate=settings.muon_learning_rate,
+    )
+    _save(loaded, folder)
+    return {"start": str(start), "traces": len(traces), "examples": len(examples)}
+
+
+def _traces(course: Course, origin: str, examples: list[Example]) -> list[Example]:
+    """Examples with a thought: written now by the teacher of phantoms, or read from where another teacher's lie."""
+    if origin != "phantom":
+        return list(read_jsonl(origin, Example))
+    from radvlm_course.thinking.phantom_teacher import add_thoughts
+
+    return list(add_thoughts(course.studies("train"), examples, course.profile.seed))
+
+
 def _keep_early(course: Course, checkpoint: Path, step: int) -> None:
     """Leave a checkpoint of the stage as a model of its own, in a folder like a stage's."""
     early = _load(course, checkpoint, encode_once=False)
@@ -228,7 +282,7 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
     folder = course.run.begin(stage, {stage: dataclasses.asdict(settings), "seed": profile.seed})
     examples = course.examples("train", task)
     _silence_progress(course)
-    start = course.run.model_folder(course.grpo_start())
+    start = course.run.model_folder("cold_start" if settings.thinking else course.grpo_start())
     loaded = _load(course, start, encode_once=True)
     rollouts = settings.prompts_per_step * settings.trainer.get("num_generations", 8)
     updates = settings.trainer.get("steps_per_generation", 1)
@@ -246,6 +300,7 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
         options,
         profile.seed,
         freeze_vision=settings.freeze_vision,
+        thinking=settings.thinking,
         muon_learning_rate=settings.muon_learning_rate,
     )
     _save(loaded, folder)
@@ -261,9 +316,13 @@ def _evaluate(course: Course) -> dict[str, Any]:
     test = _at_most(course.examples("test"), profile.evaluate.max_examples)
     models = {
         name: course.run.model_folder(name)
-        for name in (EARLY, "sft", "grpo_grounding", "grpo_reports")
+        for name in (EARLY, "sft", "cold_start", "grpo_grounding", "grpo_reports")
         if course.run.is_finished(name)
     }
+    thinking = [name for name in models if course._thinks(name)]
+    if "cold_start" in models:
+        models[THINKING] = models["cold_start"]
+        thinking.append(THINKING)
     summary = evaluate_models(
         models,
         reference=course.grpo_start(),
@@ -272,6 +331,8 @@ def _evaluate(course: Course) -> dict[str, Any]:
         folder=folder,
         batch_size=profile.evaluate.batch_size,
         max_new_tokens=profile.evaluate.max_new_tokens,
+        thinking=thinking,
+        max_thinking_tokens=profile.cold_start.max_thinking_tokens if profile.cold_start else 0,
         max_pixels=profile.model.max_pixels,
         seed=profile.seed,
         progress=course.progress,
@@ -319,6 +380,7 @@ _STAGES: dict[str, Callable[[Course], dict[str, Any]]] = {
     "curate": _curate,
     "base": _base,
     "sft": _sft,
+    "cold_start": _cold_start,
     "grpo_grounding": lambda course: _grpo(course, "grpo_grounding", "abnormality_grounding"),
     "grpo_reports": lambda course: _grpo(course, "grpo_reports", "report_generation"),
     "evaluate": _evaluate,

@@ -8,7 +8,7 @@ looking at the film: whatever they score is what a model gets for free.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ def evaluate_models(
     max_pixels: int | None,
     seed: int,
     progress: bool = True,
+    thinking: Collection[str] = (),
+    max_thinking_tokens: int = 0,
 ) -> dict[str, Any]:
     """Predict, score and compare; returns the headline numbers.
 
@@ -44,11 +46,13 @@ def evaluate_models(
         reference: the model that the others are compared with, if it is among them.
         train: what the priors are made of. test: what everybody is asked.
         max_new_tokens: limit of a completion; how many were cut off is counted in the scores.
+        thinking: names of the models that are asked to think. max_thinking_tokens: their limit.
     """
     scores = prior_scores(train, test, folder, seed)
     for name, path in models.items():
         file = folder / "predictions" / f"{name}.jsonl"
-        _predict(name, path, test, file, batch_size, max_new_tokens, max_pixels, progress)
+        limit = max_thinking_tokens if name in thinking else max_new_tokens
+        _predict(name, path, test, file, batch_size, limit, max_pixels, name in thinking, progress)
         scores[name] = score(test, read_predictions(file), seed=seed)
         scores[name].write(folder / "scores" / name)
     others = [name for name in models if name != reference and reference in models]
@@ -97,13 +101,14 @@ def _predict(
     batch_size: int,
     max_new_tokens: int,
     max_pixels: int | None,
+    thinking: bool,
     progress: bool,
 ) -> None:
     from radvlm_course.evaluation.predict import predict
     from radvlm_course.models.loading import load_model
 
     loaded = load_model(path, max_pixels=max_pixels)
-    predict(loaded, test, file, name, batch_size, max_new_tokens, progress=progress)
+    predict(loaded, test, file, name, batch_size, max_new_tokens, thinking, progress)
 
 
 def _headline(scores: Scores) -> dict[str, float]:

@@ -1,0 +1,43 @@
+"""How often a model keeps to the mode that was asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from radvlm_course.evaluation.predictions import Prediction
+from radvlm_course.thinking.modes import ModeRate, mode_rate, thought_words
+
+
+def predicted(*completions: str) -> list[Prediction]:
+    return [Prediction(f"e{number}", text, None, "m") for number, text in enumerate(completions)]
+
+
+def test_thinking_needs_one_closed_thought_and_a_response() -> None:
+    found = mode_rate(
+        predicted(
+            "<think>Heart wide.</think> Cardiomegaly.",
+            "<think>Heart wi",
+            "<think>Heart wide.</think> ",
+            "<think></think> Cardiomegaly.",
+            "<think>One.</think> <think>Two.</think> Cardiomegaly.",
+            "Cardiomegaly.</think> Cardiomegaly.",
+            "Cardiomegaly.",
+        ),
+        thinking=True,
+    )
+    assert found == ModeRate(n=7, kept=1, never_closed=2, no_response=2, wrong_tags=2)
+    assert found.rate == pytest.approx(1 / 7)
+
+
+def test_the_direct_mode_has_no_tag_at_all() -> None:
+    found = mode_rate(predicted("Clear lungs.", "<think>Clear.</think> Clear lungs.", "</think> Clear.", " "), False)
+    assert found == ModeRate(n=4, kept=1, never_closed=0, no_response=1, wrong_tags=2)
+
+
+def test_no_prediction_is_an_error() -> None:
+    with pytest.raises(ValueError, match="expected at least one prediction, found none"):
+        mode_rate([], thinking=True)
+
+
+def test_words_of_a_thought_are_counted_without_the_response() -> None:
+    assert thought_words(predicted("<think>The heart is wide.</think> Yes.", "Yes indeed.")) == [4, 0]
