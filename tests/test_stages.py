@@ -3,39 +3,10 @@
 import json
 
 import pytest
+from small_course import OVERRIDES
 
 from radvlm_course.runs import RunError, read_metrics, read_rollouts
 from radvlm_course.stages import STAGE_ORDER, open_course
-
-OVERRIDES = {
-    "model.image_size": 40,
-    "model.max_pixels": 1600,
-    "model.tiny.patch_size": 10,
-    "model.tiny.vision_hidden_size": 32,
-    "model.tiny.text_hidden_size": 32,
-    "model.tiny.vision_heads": 2,
-    "curate.patients": {"train": 14, "validation": 2, "test": 4},
-    "curate.image_size": 40,
-    "curate.workers": 1,
-    "vision_pretraining.steps": 4,
-    "vision_pretraining.batch_size": 4,
-    "sft.trainer.max_steps": 6,
-    "sft.trainer.save_steps": 3,
-    "sft.early_step": 3,
-    "sft.trainer.logging_steps": 1,
-    "sft.trainer.per_device_train_batch_size": 4,
-    "evaluate.max_new_tokens": 12,
-    "evaluate.max_examples": 6,
-} | {
-    f"{stage}.{key}": value
-    for stage in ("grpo_grounding", "grpo_reports")
-    for key, value in {
-        "prompts_per_step": 2,
-        "trainer.num_generations": 2,
-        "trainer.max_steps": 2,
-        "trainer.max_completion_length": 12,
-    }.items()
-}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +28,7 @@ def test_every_stage_finishes_and_leaves_its_folder(finished):
 
 def test_trained_stages_leave_metrics_rollouts_and_a_model(finished):
     folder = finished.run.folder
-    for stage in ("base", "sft", "grpo_grounding", "grpo_reports"):
+    for stage in ("base", "sft", "cold_start", "grpo_grounding", "grpo_reports"):
         assert read_metrics(folder / stage)
         assert (folder / stage / "model" / "model.safetensors").exists()
     for stage in ("grpo_grounding", "grpo_reports"):
@@ -101,7 +72,63 @@ def test_a_finished_stage_is_not_repeated(finished, monkeypatch):
 
 def test_a_stage_that_does_not_exist_is_refused_with_the_list(finished):
     with pytest.raises(ValueError, match="curate, base, sft"):
-        finished.ensure("cold_start")
+        finished.ensure("warm_start")
+
+
+def test_the_cold_start_mixes_thoughts_with_direct_answers_and_keeps_its_traces(finished):
+    from radvlm_course.records import Example, read_jsonl
+
+    folder = finished.run.folder
+    traces = list(read_jsonl(folder / "cold_start" / "traces.jsonl", Example))
+    asked = finished.examples("train", "report_generation") + finished.examples("train", "abnormality_grounding")
+    assert {trace.id for trace in traces} == {example.id for example in asked}
+    assert all(trace.thought for trace in traces)
+    summary = finished.run.summary("cold_start")
+    assert summary["start"] == str(folder / "sft_early" / "model")
+    direct = min(len(traces), len(finished.examples("train")))
+    assert (summary["traces"], summary["examples"]) == (len(traces), len(traces) + direct)
+
+
+def test_the_cold_starts_model_is_evaluated_in_both_modes(finished):
+    from radvlm_course.evaluation.predictions import read_predictions
+
+    folder = finished.run.folder / "evaluate" / "predictions"
+    for name, thinking, limit in (("cold_start", False, 12), ("cold_start_thinking", True, 14)):
+        for prediction in read_predictions(folder / f"{name}.jsonl"):
+            assert prediction.generation["thinking"] == thinking
+            assert prediction.generation["max_new_tokens"] == limit
+
+
+def test_a_profile_without_a_cold_start_has_no_such_stage(finished):
+    without = open_course("laptop", "no_cold_start", {"cold_start": None}, root=finished.run.folder.parent)
+    assert "cold_start" not in without.stages()
+    with pytest.raises(ValueError, match="no section cold_start"):
+        without.run.finish("curate", {})
+        without.run.finish("base", {})
+        without.run.finish("sft", {})
+        without.ensure("cold_start")
+
+
+def test_grpo_with_thoughts_starts_from_the_cold_starts_model_and_asks_for_thoughts(finished):
+    from radvlm_course.stages import Course
+
+    overrides = {**OVERRIDES, "curate.root": finished.profile.curate.root, "grpo_reports.thinking": True}
+    overrides["grpo_reports.reward"] = {"gleu": 1.0, "thinking_format": 0.1}
+    thinking = open_course("laptop", "thinking", overrides, root=finished.run.folder.parent, progress=False)
+    for stage in ("curate", "base", "sft", "sft_early", "cold_start"):  # all that comes before is the same
+        (thinking.run.folder / stage).symlink_to(finished.run.folder / stage, target_is_directory=True)
+    folder = Course.ensure(thinking, "grpo_reports")
+    assert thinking.run.summary("grpo_reports")["start"] == str(thinking.run.folder / "cold_start" / "model")
+    rollouts = read_rollouts(folder)
+    assert {"gleu", "thinking_format"} <= set(rollouts[0].rewards)
+    assert all(rollout.rewards["gleu"] == 0 for rollout in rollouts if "</think>" not in rollout.completion)
+    assert any("/think" in row for row in pq_prompts(folder))
+
+
+def pq_prompts(folder):
+    import pyarrow.parquet as pq
+
+    return [str(row) for path in folder.glob("completions/*.parquet") for row in pq.read_table(path)["prompt"]]
 
 
 def test_the_same_run_under_another_profile_is_refused(finished):

@@ -92,6 +92,14 @@ class Results:
     watched: dict[str, dict[str, Watched]]
     seconds: dict[str, float]
 
+    def panels(self) -> dict[str, dict[str, Interval]]:
+        """Task and metric -> question -> difference over all seeds: panels of ``draw_differences``."""
+        panels: dict[str, dict[str, Interval]] = {}
+        for item in self.answers:
+            name = f"{item.question.task.replace('_', ' ')}: {item.question.metric}"
+            panels.setdefault(name, {})[item.question.title] = item.all_seeds
+        return panels
+
     def to_markdown(self) -> str:
         """The table of all questions."""
         seeds = ", ".join(str(seed) for seed in self.budget.seeds)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from radvlm_course.chat import THINK_END, THINK_START
 from radvlm_course.evaluation.predictions import Prediction
 
-__all__ = ["ModeRate", "mode_rate", "thought_words"]
+__all__ = ["ModeRate", "copied_share", "mode_rate", "thought_words"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,26 @@ def mode_rate(predictions: Iterable[Prediction], thinking: bool) -> ModeRate:
 def thought_words(predictions: Iterable[Prediction]) -> list[int]:
     """Words of each completion's thought; 0 where there is none."""
     return [len(prediction.completion.rpartition(THINK_END)[0].split()) for prediction in predictions]
+
+
+def copied_share(completion: str, text: str, run: int = 4) -> float:
+    """Share of a thought's words that stand in a run of ``run`` words or more which ``text`` has too: 0 to 1.
+
+    High against the question: the thought repeats what was asked. High against the answer: the answer stands in the
+    thought.
+    """
+    thought = completion.rpartition(THINK_END)[0] or completion
+    words, others = _words(thought), _words(text)
+    runs = {tuple(others[start : start + run]) for start in range(len(others) - run + 1)}
+    copied: set[int] = set()
+    for start in range(len(words) - run + 1):
+        if tuple(words[start : start + run]) in runs:
+            copied.update(range(start, start + run))
+    return len(copied) / len(words) if words else 0.0
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w.]*\w", text.replace(THINK_START, " ").casefold())
 
 
 def _fault(completion: str, thinking: bool) -> str:

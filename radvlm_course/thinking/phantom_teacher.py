@@ -13,19 +13,29 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from radvlm_course.boxes import Box
 from radvlm_course.records import Example, Study
 
-__all__ = ["TASKS", "TeacherError", "Thorax", "add_thoughts", "cardiothoracic_ratio", "write_thought"]
+__all__ = [
+    "TASKS",
+    "TeacherError",
+    "Thorax",
+    "add_thoughts",
+    "cardiothoracic_ratio",
+    "stated_ratios",
+    "write_thought",
+]
 
 FULL_READING = ("report_generation", "abnormality_classification", "abnormality_detection")
 TASKS = (*FULL_READING, "abnormality_grounding")
 LARGE_HEART = 0.5  # cardiothoracic ratio; the usual limit on a PA film
 SIDES, ZONES = ("right", "left"), ("upper", "mid", "lower")
 _OPACITIES = ("consolidation", "nodule", "atelectasis", "edema")
+_STATED = re.compile(r"\bwide, (?:chest 0\.\d+, ratio )?(0\.\d+): (?:large|normal)")  # as _Reader.heart words it
 _ORDERS = (("heart", "lungs", "pleura", "devices"), ("devices", "lungs", "pleura", "heart"))
 
 
@@ -115,6 +125,25 @@ def add_thoughts(studies: Iterable[Study], examples: Iterable[Example], seed: in
             if example.study_id not in by_id:
                 raise TeacherError(f"{example.id}: no study {example.study_id!r} among the {len(by_id)} given")
             yield dataclasses.replace(example, thought=write_thought(by_id[example.study_id], example, seed))
+
+
+def stated_ratios(
+    thoughts: Mapping[str, str], examples: Mapping[str, Example], studies: Mapping[str, Study]
+) -> list[tuple[float, float]]:
+    """The heart's ratio as thoughts state it, beside the true one; thoughts that state none are passed over.
+
+    Args:
+        thoughts: example id -> text with the thought. examples: by id. studies: by study id.
+
+    Returns:
+        (stated, true) for each thought that states one.
+    """
+    pairs = []
+    for identifier, thought in thoughts.items():
+        if found := _STATED.search(thought):
+            thorax = Thorax.of(studies[examples[identifier].study_id])
+            pairs.append((float(found.group(1)), cardiothoracic_ratio(thorax)))
+    return pairs
 
 
 class _Reader:

@@ -13,7 +13,7 @@ from radvlm_course.viz import style
 from radvlm_course.viz.boxes import aspect_of, draw_annotated
 from radvlm_course.viz.films import Film
 
-__all__ = ["labelled_boxes", "markdown_table", "show_pairs", "show_report"]
+__all__ = ["film_and_text", "labelled_boxes", "markdown_table", "show_pairs", "show_report"]
 
 _SIZE = 9.5
 _LINE = 0.185  # inches a line of text takes
@@ -49,20 +49,25 @@ def show_pairs(
     blocks = [
         (example.task.replace("_", " "), f"Q: {example.question}", f"A: {example.answer}") for example in examples
     ]
-    return _film_and_text(film, truth, truth_labels, blocks, _TEXT)
+    return film_and_text(film, truth, truth_labels, blocks, _TEXT)
 
 
 @style.styled
 def show_report(film: Film, report: str, truth: Sequence[Box] = (), truth_labels: Sequence[str] = ()) -> Figure:
     """A film with its boxes on the left, its report on the right, a line a sentence."""
     sentences = [f"{sentence.strip().rstrip('.')}." for sentence in report.split(". ") if sentence.strip(" .")]
-    return _film_and_text(film, truth, truth_labels, [("report", sentence, "") for sentence in sentences], _SHORT_TEXT)
+    return film_and_text(film, truth, truth_labels, [("report", sentence, "") for sentence in sentences], _SHORT_TEXT)
 
 
-def _film_and_text(
+def film_and_text(
     film: Film, truth: Sequence[Box], labels: Sequence[str], blocks: Sequence[tuple[str, str, str]], width: float
 ) -> Figure:
-    """Blocks are (heading, question, answer); a heading that repeats the one above is not written again."""
+    """A film with boxes on the left, blocks of text on the right.
+
+    Args:
+        blocks: (heading, question, answer); a heading that repeats the one above is not written again.
+        width: of the text, in inches.
+    """
     lines = _lines(blocks, width)
     height = _FILM * aspect_of(film)
     tall = max(height, sum(room for _, _, _, room in lines)) + 2 * _MARGIN

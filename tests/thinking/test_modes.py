@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from radvlm_course.evaluation.predictions import Prediction
-from radvlm_course.thinking.modes import ModeRate, mode_rate, thought_words
+from radvlm_course.thinking.modes import ModeRate, copied_share, mode_rate, thought_words
 
 
 def predicted(*completions: str) -> list[Prediction]:
@@ -41,3 +41,12 @@ def test_no_prediction_is_an_error() -> None:
 
 def test_words_of_a_thought_are_counted_without_the_response() -> None:
     assert thought_words(predicted("<think>The heart is wide.</think> Yes.", "Yes indeed.")) == [4, 0]
+
+
+def test_copied_words_are_those_in_a_run_of_four_that_the_text_has_too() -> None:
+    question = "Where is the nodule on this film?"
+    assert copied_share("<think>Where is the nodule on this film?</think> There.", question) == 1.0
+    assert copied_share("<think>I ask: where is the nodule? Look up.</think> There.", question) == 4 / 8
+    assert copied_share("<think>Where is the heart?</think> There.", question) == 0.0
+    assert copied_share("<think></think> There.", question) == 0.0
+    assert copied_share("<think>Where is the nodule", question) == 1.0

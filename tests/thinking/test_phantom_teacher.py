@@ -16,6 +16,7 @@ from radvlm_course.thinking.phantom_teacher import (
     Thorax,
     add_thoughts,
     cardiothoracic_ratio,
+    stated_ratios,
     write_thought,
 )
 
@@ -132,3 +133,15 @@ def test_what_cannot_be_read_is_an_error_that_says_what_is_missing(studies: list
         Thorax.of(dataclasses.replace(studies[0], structures={**studies[0].structures, "heart": ()}))
     with pytest.raises(TeacherError, match="no study 's0' among the 1 given"):
         list(add_thoughts(studies[1:2], [asked(studies[0], "report_generation")]))
+
+
+def test_the_ratio_that_a_thought_states_is_read_back(studies: list[Study]) -> None:
+    examples = {f"{study.study_id} {seed}": asked(study, "report_generation") for study in studies for seed in range(3)}
+    by_id = {study.study_id: study for study in studies}
+    thoughts = {
+        name: write_thought(by_id[example.study_id], example, int(name.split()[1]))
+        for name, example in examples.items()
+    }
+    pairs = stated_ratios({**thoughts, "silent": "Both lungs are clear."}, examples, by_id)
+    assert len(pairs) == len(thoughts)
+    assert all(abs(stated - true) < 0.00501 for stated, true in pairs)

@@ -1,0 +1,132 @@
+"""An experiment from beginning to end, with a model of a few parameters: arms, watches, scores, results, resuming."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from small_course import OVERRIDES
+
+from radvlm_course.experiments import command
+from radvlm_course.experiments.arms import GROUNDING, REPORTS, Arm, Budget, run_arm, trainer_options, watched_scores
+from radvlm_course.experiments.catalogue import Experiment, Question
+from radvlm_course.experiments.results import collect
+from radvlm_course.experiments.running import arm_folders, run_experiment
+from radvlm_course.runs import RunError, read_metrics, read_rollouts
+from radvlm_course.stages import Course, open_course
+
+BUDGET = Budget(steps=2, seeds=(0,), test_examples=3, watched_examples=2, watches=1)
+DIRECT = Arm("direct", "sft_early", (GROUNDING,), "soft_f1")
+THINKING = Arm("thinking", "cold_start", (REPORTS,), {"gleu": 1.0, "thinking_format": 0.0}, thinking=True)
+BOTH = Arm("both", "sft_early", (GROUNDING, REPORTS), {"soft_f1": 1.0, "gleu": 1.0})
+EXPERIMENT = Experiment(
+    "trial",
+    "A trial",
+    "Nothing.",
+    (DIRECT, THINKING, BOTH),
+    (
+        Question("gain", "start: sft_early", "direct", GROUNDING, "soft_f1"),
+        Question("thinking gain", "start: cold_start, thinking", "thinking", REPORTS, "gleu"),
+        Question("other task", "start: sft_early", "both", REPORTS, "words"),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    folder = tmp_path_factory.mktemp("experiments")
+    overrides = {**OVERRIDES, "curate.root": str(folder / "data")}
+    return open_course("laptop", "small", overrides, root=folder / "runs", progress=False)
+
+
+@pytest.fixture(scope="module")
+def finished(course: Course) -> Path:
+    return run_experiment(course, EXPERIMENT, BUDGET, workers=2, progress=False)
+
+
+def test_every_arm_leaves_what_its_docstring_says(course: Course, finished: Path) -> None:
+    for arm in EXPERIMENT.arms:
+        folder = finished / arm.folder_name(0)
+        assert len(read_metrics(folder)) == 2
+        assert (folder / "model" / "model.safetensors").exists()
+        assert list(watched_scores(folder)) == [1, 2]
+        assert len((folder / "test" / "per_example.jsonl").read_text().splitlines()) <= 6
+        assert not list(folder.glob("checkpoint-*"))
+        assert json.loads((folder / "done.json").read_text())["seed"] == 0
+
+
+def test_an_arm_is_trained_on_its_tasks_in_its_mode(course: Course, finished: Path) -> None:
+    tasks = {example.id: example.task for example in course.examples("train")}
+    for arm in EXPERIMENT.arms:
+        rollouts = read_rollouts(finished / arm.folder_name(0))
+        assert {tasks[rollout.example_id] for rollout in rollouts} <= set(arm.tasks)
+    lines = (finished / "thinking-seed0/test/predictions.jsonl").read_text().splitlines()
+    thoughts = [json.loads(line) for line in lines]
+    assert all(line["generation"]["thinking"] for line in thoughts)
+
+
+def test_results_answer_every_question_and_hold_the_curves(course: Course, finished: Path) -> None:
+    results = collect(course, EXPERIMENT, BUDGET, "a command")
+    assert [item.question for item in results.answers] == list(EXPERIMENT.questions)
+    assert {"reward", "length", "format_rate"} <= set(results.curves["thinking"])
+    assert "format_rate" not in results.curves["direct"]
+    assert results.watched["direct"][GROUNDING].steps == (0, 1, 2)
+    assert set(results.watched["both"]) == {GROUNDING, REPORTS}
+    assert (finished / "results.md").read_text().count("\n") == 5
+
+
+def test_a_finished_arm_is_not_run_again_and_one_of_other_settings_is_refused(course: Course, finished: Path) -> None:
+    folder = finished / "direct-seed0"
+    before = (folder / "done.json").stat().st_mtime_ns
+    assert run_arm(course, DIRECT, 0, BUDGET, finished) == folder
+    more_seeds = Budget(steps=2, seeds=(0, 1), test_examples=3, watched_examples=2, watches=1)
+    assert run_arm(course, DIRECT, 0, more_seeds, finished) == folder
+    assert (folder / "done.json").stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match="holds a training with budget"):
+        run_arm(course, DIRECT, 0, Budget(steps=3, seeds=(0,)), finished)
+
+
+def test_an_arm_that_was_killed_before_scoring_keeps_its_model(course: Course, finished: Path) -> None:
+    folder = finished / "direct-seed0"
+    model = (folder / "model" / "model.safetensors").stat().st_mtime_ns
+    (folder / "done.json").unlink()
+    run_arm(course, DIRECT, 0, BUDGET, finished)
+    assert (folder / "model" / "model.safetensors").stat().st_mtime_ns == model
+
+
+def test_an_unfinished_arm_is_named_when_results_are_collected(course: Course, finished: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="direct-seed7: expected a finished arm"):
+        collect(course, EXPERIMENT, Budget(steps=2, seeds=(7,)), "a command")
+
+
+def test_an_arm_that_fails_is_told_with_its_reason_and_its_log(course: Course, finished: Path) -> None:
+    broken = Experiment("broken", "", "", (Arm("broken", "sft_early", (GROUNDING,), "gleu"),), ())
+    with pytest.raises(RunError, match=r"1 of 1 failed.*broken, seed 0: .*gleu judges report_generation"):
+        run_experiment(course, broken, BUDGET, progress=False)
+    assert "Traceback" in (course.run.folder / "experiments/broken/broken-seed0/output.log").read_text()
+
+
+def test_a_start_is_the_same_for_all_seeds(course: Course) -> None:
+    folders = arm_folders(course, EXPERIMENT, Budget(seeds=(0, 1)))
+    assert folders["start: sft_early"][0] == folders["start: sft_early"][1]
+    assert folders["start: cold_start, thinking"][0].name == "cold-start-thinking"
+
+
+def test_the_options_are_the_profiles_but_for_the_budget_and_the_length_of_thoughts(course: Course) -> None:
+    settings = course.profile.grpo_grounding
+    direct = trainer_options(settings, DIRECT, BUDGET, 14)
+    assert {name: direct[name] for name in ("max_steps", "save_steps")} == {"max_steps": 2, "save_steps": 1}
+    assert direct["max_completion_length"] == settings.trainer["max_completion_length"]
+    assert trainer_options(settings, THINKING, BUDGET, 14)["max_completion_length"] == 14
+    unchanged = set(settings.trainer) - {"max_steps", "save_steps"}
+    assert all(direct[name] == settings.trainer[name] for name in unchanged)
+
+
+def test_the_command_refuses_an_unknown_experiment() -> None:
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    with pytest.raises(ValueError, match="no experiment called nothing; there are thinking"):
+        command.run(parser.parse_args(["nothing"]))
