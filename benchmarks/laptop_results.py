@@ -74,12 +74,12 @@ def headline(runs: dict[str, dict[str, Scores]]) -> str:
 
 
 def changes(runs: dict[str, dict[str, Scores]]) -> str:
-    """What each GRPO model, and going on with SFT, changed against the model that GRPO started from, on both tasks."""
+    """What GRPO, the cold start in both modes, and going on with SFT changed against the model they started from."""
     shown = [(GROUNDING, "soft_f1"), (GROUNDING, "map50"), (REPORTS, "gleu"), (REPORTS, "finding_f1_micro")]
     rows = []
     for name, scores in runs.items():
         start = "sft_early" if "sft_early" in scores else "sft"
-        for model in ("grpo_grounding", "grpo_reports", "sft"):
+        for model in ("grpo_grounding", "grpo_reports", "cold_start", "cold_start_thinking", "sft"):
             if model in scores and model != start:
                 differences = compare(scores[start], scores[model])
                 values = [cell(differences[task][metric], signed=True) for task, metric in shown]
@@ -106,7 +106,7 @@ def findings(scores: dict[str, Scores]) -> str:
 
 
 def seconds(runs: list[Path]) -> str:
-    stages = ("curate", "base", "sft", "grpo_grounding", "grpo_reports", "evaluate")
+    stages = ("curate", "base", "sft", "cold_start", "grpo_grounding", "grpo_reports", "evaluate")
     rows = []
     for run in runs:
         done = [run / stage / "done.json" for stage in stages]
