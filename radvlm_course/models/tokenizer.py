@@ -1,6 +1,6 @@
 """The tiny model's tokenizer: byte-level BPE with Qwen's special tokens, trained on the course's text.
 
-A 2-million-parameter model cannot carry Qwen's 151,936 rows of embeddings; some 500 tokens
+A 2-million-parameter model cannot carry Qwen's 151,936 rows of embeddings; some 700 tokens
 cover the phantoms' language. As in Qwen's tokenizer every digit is a token of its own, so that
 a coordinate is read digit by digit. One liberty: ``0.`` is one token, which makes a box 17 tokens
 instead of 26 and every rollout of grounding a third cheaper.
@@ -31,7 +31,7 @@ THOUGHT_TOKENS = ("<think>", "</think>")
 _PIECES = Regex(r" ?\p{L}+| ?0\.(?=\p{N})|\p{N}| ?[^\s\p{L}\p{N}]+|\s+")
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary_size: int = 600) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], vocabulary_size: int = 700) -> PreTrainedTokenizerFast:
     """Train on texts; the same texts in the same order give the same tokenizer.
 
     Any other text can still be written: the alphabet holds all 256 bytes.
