@@ -247,8 +247,8 @@ shown = {
 draw_differences({title: {n: t[task][m] for n, t in pairs.items()} for title, (task, m) in shown.items()})
 
 # %% [markdown]
-# (The cold start is also 300 steps more of training, so a gain of the direct mode is no gain of
-# thinking. What thinking itself does is asked in section 6, under equal conditions.)
+# (The cold start is also some hundred steps more of training, so a gain of the direct mode is no
+# gain of thinking. What thinking itself does is asked in section 6, under equal conditions.)
 #
 # ## 5. Four traps of GRPO with thoughts
 #
