@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from radvlm_course.profiles import Profile, check_reward, check_trainer_options, load_profile
+from radvlm_course.profiles import ColdStartSettings, Profile, check_reward, check_trainer_options, load_profile
 from radvlm_course.records import Example, Study, read_jsonl, write_jsonl
 from radvlm_course.runs import Run, RunError, append_jsonl
 
@@ -63,6 +63,8 @@ class Course:
         """
         if stage not in _NEEDS:
             raise ValueError(f"expected a stage among {', '.join(STAGE_ORDER)}; found {stage!r}")
+        if stage == "cold_start":
+            self.cold_start_settings()
         if self.run.is_finished(stage):
             return self.run.folder / stage
         for needed in (*_NEEDS[stage], *(("cold_start",) if self._thinks(stage) else ())):
@@ -98,6 +100,12 @@ class Course:
     def grpo_start(self) -> str:
         """The model that cold start and GRPO start from: ``sft``, or ``sft_early`` where the profile keeps one."""
         return EARLY if self.profile.sft.has_early_model() else "sft"
+
+    def cold_start_settings(self) -> ColdStartSettings:
+        """The profile's section. Raises ValueError if it has none."""
+        if self.profile.cold_start is None:
+            raise ValueError(f"profile {self.profile.name!r} has no section cold_start: add it, or leave this stage out")
+        return self.profile.cold_start
 
     def _thinks(self, stage: str) -> bool:
         """Whether a GRPO stage asks for thoughts, and so starts from the cold start's model."""
@@ -233,9 +241,7 @@ def _cold_start(course: Course) -> dict[str, Any]:
     from radvlm_course.thinking.cold_start import mix_with_direct
     from radvlm_course.training.sft import run_sft
 
-    profile, settings = course.profile, course.profile.cold_start
-    if settings is None:
-        raise ValueError(f"profile {profile.name!r} has no section cold_start: add it, or leave this stage out")
+    profile, settings = course.profile, course.cold_start_settings()
     folder = course.run.begin("cold_start", {"cold_start": dataclasses.asdict(settings), "seed": profile.seed})
     direct = course.examples("train")
     traces = _traces(course, settings.traces, direct)

@@ -3,16 +3,15 @@
 import json
 
 import pytest
-from small_course import OVERRIDES
 
 from radvlm_course.runs import RunError, read_metrics, read_rollouts
 from radvlm_course.stages import STAGE_ORDER, open_course
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, small_course):
     folder = tmp_path_factory.mktemp("course")
-    overrides = {**OVERRIDES, "curate.root": str(folder / "data")}
+    overrides = {**small_course, "curate.root": str(folder / "data")}
     course = open_course("laptop", "small", overrides, root=folder / "runs", progress=False)
     course.check()
     course.ensure("evaluate")
@@ -103,16 +102,13 @@ def test_a_profile_without_a_cold_start_has_no_such_stage(finished):
     without = open_course("laptop", "no_cold_start", {"cold_start": None}, root=finished.run.folder.parent)
     assert "cold_start" not in without.stages()
     with pytest.raises(ValueError, match="no section cold_start"):
-        without.run.finish("curate", {})
-        without.run.finish("base", {})
-        without.run.finish("sft", {})
         without.ensure("cold_start")
 
 
-def test_grpo_with_thoughts_starts_from_the_cold_starts_model_and_asks_for_thoughts(finished):
+def test_grpo_with_thoughts_starts_from_the_cold_starts_model_and_asks_for_thoughts(finished, small_course):
     from radvlm_course.stages import Course
 
-    overrides = {**OVERRIDES, "curate.root": finished.profile.curate.root, "grpo_reports.thinking": True}
+    overrides = {**small_course, "curate.root": finished.profile.curate.root, "grpo_reports.thinking": True}
     overrides["grpo_reports.reward"] = {"gleu": 1.0, "thinking_format": 0.1}
     thinking = open_course("laptop", "thinking", overrides, root=finished.run.folder.parent, progress=False)
     for stage in ("curate", "base", "sft", "sft_early", "cold_start"):  # all that comes before is the same

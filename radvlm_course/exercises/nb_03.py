@@ -34,7 +34,7 @@ def floor(answer: Any) -> str | None:
         value = float(answer)
     except (TypeError, ValueError):
         return "Expected one number, the advantage of the rollout that earned -0.8."
-    if abs(value - 0.691) < 0.02:
+    if abs(value - 0.691) < 0.006:
         return None
     hints = {
         0.7: "That is the distance from the mean, -0.8 - (-1.5). Divide by the standard deviation.",

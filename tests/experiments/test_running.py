@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from small_course import OVERRIDES
 
 from radvlm_course.experiments import command
 from radvlm_course.experiments.arms import GROUNDING, REPORTS, Arm, Budget, run_arm, trainer_options, watched_scores
@@ -34,9 +34,9 @@ EXPERIMENT = Experiment(
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+def course(tmp_path_factory: pytest.TempPathFactory, small_course: dict[str, Any]) -> Course:
     folder = tmp_path_factory.mktemp("experiments")
-    overrides = {**OVERRIDES, "curate.root": str(folder / "data")}
+    overrides = {**small_course, "curate.root": str(folder / "data")}
     return open_course("laptop", "small", overrides, root=folder / "runs", progress=False)
 
 
