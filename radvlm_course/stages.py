@@ -104,7 +104,7 @@ class Course:
     def cold_start_settings(self) -> ColdStartSettings:
         """The profile's section. Raises ValueError if it has none."""
         if self.profile.cold_start is None:
-            raise ValueError(f"profile {self.profile.name!r} has no section cold_start: add it, or leave this stage out")
+            raise ValueError(f"profile {self.profile.name!r} has no section cold_start: add it, or leave the stage out")
         return self.profile.cold_start
 
     def _thinks(self, stage: str) -> bool:
