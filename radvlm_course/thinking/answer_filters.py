@@ -32,13 +32,13 @@ __all__ = [
 LABEL_TASKS = ("abnormality_classification", "abnormality_detection")
 
 _BRACKETED = re.compile(r"\[[^\[\]]*\d[^\[\]]*\]")
-_SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n")
+_SENTENCE = re.compile(r"(?<=[.;!?]) ")
 _DENIAL = re.compile(r"\b(?:no|not|without|none|nor|neither|free of|absence of|nothing|normal|unremarkable)\b", re.I)
 
 
 def written_boxes(text: str) -> list[str]:
-    """The bracketed groups with a number, as they are written."""
-    return _BRACKETED.findall(text)
+    """The bracketed groups with a number, as they are written but for white space of other kinds."""
+    return _BRACKETED.findall(plain(text))
 
 
 def other_format(trace: Trace) -> str:
@@ -121,7 +121,7 @@ def _boxes_by_name(text: str, example: Example) -> dict[str, list[str]]:
     names = _vocabulary(example.labels)
     found: dict[str, list[str]] = {}
     name = ""
-    for match in re.finditer(rf"{_BRACKETED.pattern}|{names.pattern}", text, re.I):
+    for match in re.finditer(rf"{_BRACKETED.pattern}|{names.pattern}", plain(text), re.I):
         if match.group().startswith("["):
             found.setdefault(name, []).append(match.group())
         else:
@@ -146,7 +146,7 @@ def label_differs(trace: Trace) -> str:
 def named_findings(text: str, example: Example) -> set[str]:
     """The findings that a text affirms, in lower case: those known, and those of the example."""
     named = set()
-    for sentence in _SENTENCE.split(text):
+    for sentence in _SENTENCE.split(plain(text)):
         for match in _vocabulary(example.labels).finditer(sentence):
             if not _DENIAL.search(sentence[: match.start()]):
                 named.add(_singular(match.group(), example))

@@ -107,8 +107,9 @@ def data_url(path: Path, settings: FilmSettings) -> str:
     """
     film = load_image(path)
     film.thumbnail((settings.longest_side, settings.longest_side), Image.Resampling.LANCZOS)
+    film.info.clear()  # Pillow would write comments and the like into the new file
     buffer = io.BytesIO()
-    film.save(buffer, "JPEG", quality=settings.jpeg_quality, exif=b"")
+    film.save(buffer, "JPEG", quality=settings.jpeg_quality)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
