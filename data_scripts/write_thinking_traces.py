@@ -3,11 +3,11 @@
 The documented way is a model on this machine, served by vLLM (in an environment of its own) in another terminal; see
 docs/thinking.md for the commands of larger and smaller ones:
 
-    vllm serve Qwen/Qwen3-VL-8B-Instruct --host 127.0.0.1 --port 8000 --max-model-len 16384 \\
+    vllm serve Qwen/Qwen3-VL-8B-Instruct-FP8 --host 127.0.0.1 --port 8000 --max-model-len 16384 \\
         --limit-mm-per-prompt '{"image": 1, "video": 0}'                                          # one 24 GB GPU
 
     python data_scripts/write_thinking_traces.py --examples build/radvlm/train.jsonl --output build/traces \\
-        --model Qwen/Qwen3-VL-8B-Instruct --tasks report_generation abnormality_grounding --limit 20
+        --model Qwen/Qwen3-VL-8B-Instruct-FP8 --tasks report_generation abnormality_grounding --limit 20
 
 takes the examples of a mixture and writes ``traces/``, ``traces.run/`` with every reply and why it was rejected, and
 ``traces.jsonl`` with ``provenance.json``. It shows what it will cost and take, and asks. Killed and started again it

@@ -168,10 +168,11 @@ def _label_differs(example: Example, text: str, rng: random.Random) -> str:
 
 def _report_differs(example: Example, text: str, rng: random.Random) -> str:
     thought, answer = _parts(text)
+    others = ["Large left pneumothorax.", "There is a mass in the right upper lung.", "Severe cardiomegaly."]
+    added = rng.choice([other for other in others if other not in answer])
     sentences = _SENTENCE_END.split(answer)
-    added = rng.choice(["Large left pneumothorax.", "There is a mass in the right upper lung.", "Severe cardiomegaly."])
-    changed = [f"{answer} {added}", added]
-    return _thinking(thought, rng.choice([*changed, " ".join(sentences[:-1])] if len(sentences) > 1 else changed))
+    shortened = [" ".join(sentences[:-1])] if len(sentences) > 1 else []
+    return _thinking(thought, rng.choice([f"{answer} {added}", added, *shortened]))
 
 
 # -- thought -------------------------------------------------------------------------------------------------------
