@@ -70,7 +70,8 @@ def test_it_estimates_asks_runs_collects_and_mixes(written, tmp_path, start_mode
     prices.write_text("currency: USD\nmodels:\n  m: {input_per_million: 1000, output_per_million: 0}\n")
     assert main(options(tmp_path, model.url, "--estimate", "--prices", str(prices))) == 0
     small = capsys.readouterr().out
-    assert main(options(tmp_path, model.url, "--estimate", "--longest-side", "2048")) == 0
+    elsewhere = ["--output", str(tmp_path / "large")]
+    assert main(options(tmp_path, model.url, "--estimate", "--longest-side", "2048", *elsewhere)) == 0
     large = capsys.readouterr().out
     assert tokens_in(large) - tokens_in(small) == 12 * (64 * 64 - 32 * 32)  # the pictures
     with pytest.raises(SystemExit, match=r"add --yes if you agree\. Nothing was done"):

@@ -221,7 +221,7 @@ def test_a_hostile_text_takes_no_longer_than_it_should() -> None:
     import time
 
     started = time.process_time()
-    for thought in ("[" * 100_000, "1, " * 50_000, "the given " * 20_000, "i am " * 20_000, "a" * 200_000):
+    for thought in ("[" * 50_000, "1, " * 20_000, "the given " * 8_000, "i am " * 8_000, "a" * 100_000):
         for name in (
             "hidden_source",
             "boxes_in_thought",
@@ -231,4 +231,4 @@ def test_a_hostile_text_takes_no_longer_than_it_should() -> None:
             "answer_in_thought",
         ):
             found(name, thought)
-    assert time.process_time() - started < 60
+    assert time.process_time() - started < 30
