@@ -36,7 +36,7 @@ from radvlm_course.language.command import STOPPED, add_model_options, run_comma
 from radvlm_course.language.endpoint import Endpoint, EndpointError
 from radvlm_course.records import Example, RecordError, read_jsonl, write_jsonl
 from radvlm_course.thinking.trace import VARIANTS, FilterSettings
-from radvlm_course.thinking.trace_dataset import MixError, mix_with_direct, write_trace_dataset
+from radvlm_course.thinking.trace_dataset import MixError, mix_traces, write_trace_dataset
 from radvlm_course.thinking.trace_prompts import TRACE_TASKS, FilmSettings, Stage, prompts_of
 from radvlm_course.thinking.traces import TraceSettings, folder_of, trace_jobs
 
@@ -162,7 +162,7 @@ def collect(options: argparse.Namespace, settings: TraceSettings, examples: list
         return 0
     direct = (example for example in read_jsonl(options.examples, Example) if not example.thought)
     try:
-        mixed = mix_with_direct(collected.examples, direct, options.direct_share, options.seed)
+        mixed = mix_traces(collected.examples, direct, options.direct_share, options.seed)
     except MixError as error:
         print(f"no mixture was written: {error}")
         return STOPPED

@@ -42,11 +42,9 @@ def written_boxes(text: str) -> list[str]:
 
 
 def other_format(trace: Trace) -> str:
-    """A heading, a tag, a code fence or a remark beside the answer; not where the true answer has it too."""
-    if plain(trace.response) == plain(trace.example.answer):
-        return ""
-    found = filter_rules().other_format.search(trace.response)
-    if not found:
+    """A heading, a tag, a code fence or a remark beside the answer; not where the true answer has the same."""
+    found, true = map(filter_rules().other_format.search, (trace.response, trace.example.answer))
+    if not found or (true and true.group() == found.group()):
         return ""
     return f"after </think> stands {found.group().strip()!r}; write the bare answer there and nothing else"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from radvlm_course.chat import join_thought
@@ -22,7 +23,7 @@ from radvlm_course.thinking.answer_filters import LABEL_TASKS, written_boxes
 from radvlm_course.thinking.filters import check_trace
 from radvlm_course.thinking.trace import FilterSettings, Labeller, words_of
 
-__all__ = ["FAULTS", "Fault", "Planted", "clean_rejections", "count_planted", "faults_for"]
+__all__ = ["FAULTS", "Fault", "Planted", "PlantedCounts", "count_planted", "faults_for"]
 
 
 class Planted(NamedTuple):
@@ -33,37 +34,51 @@ class Planted(NamedTuple):
     under_another_code: int
 
 
+@dataclass(frozen=True)
+class PlantedCounts:
+    """What the filters did with clean traces and with dirty ones.
+
+    Attributes:
+        clean: traces without a fault. rejected: code -> those of them that were rejected; empty is right.
+        faults: code -> its counts, in the order of the filters; without codes that no example can have.
+    """
+
+    clean: int
+    rejected: Counter[str]
+    faults: dict[str, Planted]
+
+    @property
+    def clean_rejected(self) -> int:
+        """Traces without a fault that were rejected; 0 is right."""
+        return self.rejected.total()
+
+
 def count_planted(
     examples: Iterable[Example],
     settings: FilterSettings | None = None,
     seed: int = 0,
     labeller: Labeller = label_report,
-) -> dict[str, Planted]:
-    """Plant every fault that an example can have into its clean trace, and see what the filters say.
+) -> PlantedCounts:
+    """Pass clean traces through the filters, plant every fault that each can have, and pass them through again.
 
     Args:
         examples: with thoughts.
         seed: of the faults; each depends on it, the example's id and the code only.
-
-    Returns:
-        code -> counts, in the order of the filters; without codes that no example can have
     """
+    clean, rejected = 0, Counter[str]()
     counts: dict[str, Counter[str]] = {code: Counter() for code in FAULTS}
     for example in examples:
-        clean = join_thought(example.thought, example.answer)
+        clean += 1
+        if code := _code_of(join_thought(example.thought, example.answer), example, settings, labeller):
+            rejected[code] += 1
         for code in faults_for(example):
-            dirty = FAULTS[code](example, clean, random.Random(f"{seed}/{example.id}/{code}"))
+            dirty = FAULTS[code](example, random.Random(f"{seed}/{example.id}/{code}"))
             found = _code_of(dirty, example, settings, labeller)
             counts[code].update(["planted", "caught" if found == code else "other" if found else "missed"])
-    return {code: Planted(count["planted"], count["caught"], count["other"]) for code, count in counts.items() if count}
-
-
-def clean_rejections(
-    examples: Iterable[Example], settings: FilterSettings | None = None, labeller: Labeller = label_report
-) -> Counter[str]:
-    """Code -> clean traces that are rejected under it; empty is right."""
-    found = (_code_of(join_thought(e.thought, e.answer), e, settings, labeller) for e in examples)
-    return Counter(code for code in found if code)
+    faults = {
+        code: Planted(count["planted"], count["caught"], count["other"]) for code, count in counts.items() if count
+    }
+    return PlantedCounts(clean, rejected, faults)
 
 
 def _code_of(text: str, example: Example, settings: FilterSettings | None, labeller: Labeller) -> str:

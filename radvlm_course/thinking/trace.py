@@ -50,7 +50,7 @@ class FilterSettings:
     opening_tag: Literal["required", "optional"] = "required"
     report_check: Literal["verbatim", "findings"] = "verbatim"
     box_iou: float | None = None
-    fewest_words: int = 25
+    fewest_words: int = 10
     most_words: int = 1200
     boxes_in_thought: int = 0
     words_before_label: int = 5

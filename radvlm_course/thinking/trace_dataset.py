@@ -26,12 +26,13 @@ from typing import Any, NamedTuple
 from radvlm_course.chat import join_thought
 from radvlm_course.language.jobs import REFUSED_BY_ENDPOINT, AnswerRejected, Attempt, Record
 from radvlm_course.language.store import AnswerStore
-from radvlm_course.records import Example, json_line, write_jsonl
+from radvlm_course.records import Example, write_jsonl
+from radvlm_course.thinking.cold_start import mix_with_direct
 from radvlm_course.thinking.filters import check_trace
 from radvlm_course.thinking.traces import DRAFT_FOLDER, TRACE_FOLDER, TraceSettings, trace_key
 from radvlm_course.whole_files import write_whole
 
-__all__ = ["Collected", "RejectedTrace", "collect_traces", "mix_with_direct", "rejected", "write_trace_dataset"]
+__all__ = ["Collected", "RejectedTrace", "collect_traces", "mix_traces", "rejected", "write_trace_dataset"]
 
 ID_SUFFIX = "/thought"
 DATASET_FILE, PROVENANCE_FILE = "traces.jsonl", "provenance.json"
@@ -192,53 +193,37 @@ def _runs(folder: Path) -> dict[str, Any]:
     return {name: json.loads(path.read_bytes()) for name, path in paths.items() if path.is_file()}
 
 
-def mix_with_direct(
-    traces: Iterable[Example], direct: Iterable[Example], direct_share: float, seed: int
-) -> list[Example]:
-    """All traces, and as many direct answers as make up the share, in a seeded order.
+def mix_traces(traces: Iterable[Example], direct: Iterable[Example], direct_share: float, seed: int) -> list[Example]:
+    """:func:`~radvlm_course.thinking.cold_start.mix_with_direct` of examples from anywhere: checked, and in full.
 
-    Which direct answers are taken, and the order, depend on the seed and on the examples' identities only, not on the
-    order in which they come; those of a smaller share are among those of a larger one.
+    Which direct answers are taken, and the order, depend on the seed and on the ids, not on the order in which the
+    examples come. An example may stand in it twice, with its thought and with its direct answer.
 
     Args:
         direct_share: of the mixture, 0 to below 1.
 
     Raises:
-        MixError: a trace has no thought or a direct answer has one; an id stands twice; a patient stands in two
-            splits; there are too few direct answers.
+        MixError: an id stands twice, a patient stands in two splits, or there are too few direct answers.
+        ValueError: the share is out of range, or an example is on the wrong side.
     """
-    thinking, answering = list(traces), list(direct)
-    if not 0 <= direct_share < 1:
-        raise MixError(f"direct_share: expected 0 to below 1, found {direct_share}")
-    _check(thinking, answering)
+    thinking, answering = (sorted(given, key=lambda example: example.id) for given in (traces, direct))
+    _check([*thinking, *answering])
+    mixed = mix_with_direct(thinking, answering, direct_share, seed)
     wanted = round(len(thinking) * direct_share / (1 - direct_share))
-    if wanted > len(answering):
+    if len(mixed) < len(thinking) + wanted:
         raise MixError(
             f"a share of {direct_share:g} beside {len(thinking)} traces takes {wanted} direct answers, found "
             f"{len(answering)}: give more, or a smaller share"
         )
-    chosen = sorted(answering, key=lambda example: _place(example, seed, "taken"))[:wanted]
-    return sorted([*thinking, *chosen], key=lambda example: _place(example, seed, "order"))
+    return mixed
 
 
-def _place(example: Example, seed: int, purpose: str) -> bytes:
-    digest = hashlib.blake2b(f"{seed}\x1f{purpose}\x1f".encode(), digest_size=16)
-    digest.update(json_line(example))
-    return digest.digest()
-
-
-def _check(thinking: Sequence[Example], answering: Sequence[Example]) -> None:
-    for example in thinking:
-        if not example.thought:
-            raise MixError(f"{example.id}: expected a trace, found an example without a thought")
-    for example in answering:
-        if example.thought:
-            raise MixError(f"{example.id}: expected a direct answer, found an example with a thought")
-    ids = Counter(example.id for example in (*thinking, *answering))
+def _check(examples: Sequence[Example]) -> None:
+    ids = Counter(example.id for example in examples)
     if twice := next((name for name, count in ids.items() if count > 1), None):
         raise MixError(f"{twice}: expected each id once, found it {ids[twice]} times")
     splits: dict[tuple[str, str], str] = {}
-    for example in (*thinking, *answering):
+    for example in examples:
         patient = (example.source, example.patient_id)
         if example.patient_id and splits.setdefault(patient, example.split) != example.split:
             raise MixError(

@@ -134,7 +134,11 @@ def test_reports_are_read_by_the_labeller_that_is_given() -> None:
 def test_a_heading_that_the_true_report_has_is_none_to_object_to() -> None:
     headed = dataclasses.replace(REPORT, answer="Findings: right pleural effusion.")
     assert fault("Findings: right pleural effusion.", headed) == ""
-    assert fault("Findings: left pleural effusion.", headed) == "other_format"
+    assert fault("Findings: left pleural effusion.", headed) == "report_differs"
+    assert fault("**Findings:** right pleural effusion.", headed) == "other_format"
+    here = dataclasses.replace(SINGLE, answer="Here is the nodule: [0.38, 0.47, 0.76, 0.62].")
+    assert fault("Here is the nodule: [0.38, 0.47, 0.76, 0.63].", here) == "changed_box"
+    assert fault(f"Here is the answer: {here.answer}", here) == "other_format"
 
 
 unit = st.integers(0, 100)

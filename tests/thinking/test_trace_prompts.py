@@ -75,7 +75,7 @@ def test_only_the_variant_with_the_truth_shows_it(clean, film: Path) -> None:
         shown[stage] = system["content"] + text["text"]
     assert example.answer in shown["with_truth"]
     assert example.answer not in shown["one_stage"] + shown["draft"]
-    assert "left, top, right and bottom edge" in shown["one_stage"] and "25 to 1200 words" in shown["one_stage"]
+    assert "left, top, right and bottom edge" in shown["one_stage"] and "10 to 1200 words" in shown["one_stage"]
 
 
 @pytest.mark.parametrize("task", TRACE_TASKS)
