@@ -1,6 +1,6 @@
 """What the command lines that ask a language model share: their options, the estimate, the run.
 
-Used by ``data_scripts/rewrite_reports.py`` and ``data_scripts/write_conversations.py``.
+Used by ``rewrite_reports.py``, ``write_conversations.py`` and ``write_thinking_traces.py`` of ``data_scripts``.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from radvlm_course.records import Study
 from radvlm_course.settings import parse_yaml
 from radvlm_course.sources import READERS, Source, SourceError
 
-__all__ = ["add_options", "run_command", "studies_of"]
+__all__ = ["add_model_options", "add_options", "run_command", "studies_of"]
 
 FAILED_FOR_NOW, STOPPED = 1, 2
 
 
 def add_options(parser: argparse.ArgumentParser, max_tokens: int) -> None:
-    """The options that every command has."""
+    """The options of a command that reads the studies of a dataset."""
     data = parser.add_argument_group("data")
     data.add_argument("--source", required=True, choices=sorted(READERS), help="which dataset")
     data.add_argument("--root", required=True, type=Path, help="its folder")
@@ -43,6 +43,11 @@ def add_options(parser: argparse.ArgumentParser, max_tokens: int) -> None:
     data.add_argument("--output", required=True, type=Path, help="folder for the answers")
     data.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="for the dataset's reader")
     data.add_argument("--limit", type=int, help="only so many films, for a first look")
+    add_model_options(parser, max_tokens)
+
+
+def add_model_options(parser: argparse.ArgumentParser, max_tokens: int) -> None:
+    """The options that every command has: the language model and the run."""
     model = parser.add_argument_group("language model")
     model.add_argument("--url", default="http://127.0.0.1:8000/v1", help="OpenAI-compatible address (%(default)s)")
     model.add_argument("--model", required=True, help="its name there")
@@ -118,6 +123,8 @@ def run_command(
     prompts: Mapping[str, str],
     output_characters: float,
     run: str = "",
+    settings: Mapping[str, Any] | None = None,
+    picture_tokens: int = 0,
 ) -> int:
     """Estimate, ask for consent, run, and say what happened.
 
@@ -126,6 +133,8 @@ def run_command(
         prompts: prompt -> digest.
         output_characters: expected length of an answer.
         run: name of the run, if several share the folder.
+        settings: what else all answers have in common, JSON-ready.
+        picture_tokens: of one picture in a question.
 
     Returns:
         0 if every study is done, 1 if some got no answer for now, 2 if the run stopped.
@@ -134,12 +143,12 @@ def run_command(
     for reason, count in sorted(Counter(skipped).items()):
         print(f"left out: {count} x {reason}")
     try:
-        with AnswerStore(options.output, name, suffix, _settings(options, prompts), run) as store:
+        with AnswerStore(options.output, name, suffix, _settings(options, prompts, settings or {}), run) as store:
             waiting = store.pending(jobs, options.again)
             print(f"{len(jobs)} studies, {len(jobs) - len(waiting)} of them done")
             if not waiting:
                 return 0
-            print(_estimate(options, waiting, output_characters))
+            print(_estimate(options, waiting, output_characters, picture_tokens))
             if options.estimate or not confirmed(f"Ask {options.model} at {options.url}?", options.yes):
                 return 0
             summary = asyncio.run(_run(options, jobs, store))
@@ -178,19 +187,20 @@ def _call_settings(options: argparse.Namespace) -> CallSettings:
     )
 
 
-def _settings(options: argparse.Namespace, prompts: Mapping[str, str]) -> dict[str, Any]:
+def _settings(options: argparse.Namespace, prompts: Mapping[str, str], more: Mapping[str, Any]) -> dict[str, Any]:
+    data = {"source": options.source, "reader": sorted(options.option)} if "source" in options else {}
     return {
         "model": options.model,
         "covered_by": options.covered_by_agreement,
         "prompts": dict(prompts),
         "ignored_rules": sorted(options.ignore_rules),
-        "source": options.source,
-        "reader": sorted(options.option),
+        **data,
+        **more,
         **_call_settings(options).provenance(),
     }
 
 
-def _estimate(options: argparse.Namespace, jobs: Sequence[Job], output_characters: float) -> str:
+def _estimate(options: argparse.Namespace, jobs: Sequence[Job], output_characters: float, picture_tokens: int) -> str:
     price: Price | None = None
     currency = ""
     if options.prices is not None:
@@ -199,5 +209,6 @@ def _estimate(options: argparse.Namespace, jobs: Sequence[Job], output_character
         if price is None:
             listed = ", ".join(sorted(table.models)) or "none"
             raise ValueError(f"{options.prices}: no price of {options.model!r}; it has {listed}")
-    found = estimate(jobs, output_characters, price, currency, options.tokens_per_second, options.concurrency)
+    speed = (options.tokens_per_second, options.concurrency)
+    found = estimate(jobs, output_characters, price, currency, *speed, picture_tokens)
     return found.summary()

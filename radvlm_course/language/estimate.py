@@ -1,7 +1,8 @@
 """What a run will cost and how long it will take, before anything is sent.
 
 Tokens are estimated from the length of the texts: English medical prose has about four characters a token in the
-tokenizers of today's models, give or take a fifth. Prices are the user's own table, since they change and differ::
+tokenizers of today's models, give or take a fifth; a picture counts as many as the caller says. Prices are the user's
+own table, since they change and differ::
 
     currency: USD
     models:
@@ -94,18 +95,22 @@ def estimate(
     currency: str = "",
     tokens_per_second: float = 40.0,
     concurrency: int = 16,
+    picture_tokens: int = 0,
 ) -> Estimate:
     """Estimate a run.
 
     Args:
         output_characters: expected length of an answer.
         tokens_per_second: how fast one answer is written while ``concurrency`` are under way.
+        picture_tokens: of one picture.
     """
-    calls, characters = 0, 0.0
+    calls, pictures, characters = 0, 0, 0.0
     for job in jobs:
+        messages = (job.outline or job.messages)()
         calls += 1
-        characters += sum(_length(message) for message in job.messages())
-    input_tokens = round(characters / CHARACTERS_PER_TOKEN)
+        characters += sum(_length(message) for message in messages)
+        pictures += sum(_pictures(message) for message in messages)
+    input_tokens = round(characters / CHARACTERS_PER_TOKEN) + pictures * picture_tokens
     output_tokens = round(calls * output_characters / CHARACTERS_PER_TOKEN)
     cost = None
     if price is not None:
@@ -118,6 +123,11 @@ def _length(message: Message) -> float:
     content = message["content"]
     texts = [content] if isinstance(content, str) else [part.get("text", "") for part in content]
     return sum(map(len, texts)) + TOKENS_AROUND_A_MESSAGE * CHARACTERS_PER_TOKEN
+
+
+def _pictures(message: Message) -> int:
+    content = message["content"]
+    return 0 if isinstance(content, str) else sum(part.get("type") == "image_url" for part in content)
 
 
 def _duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ as rejected, with every answer and every reason, so that the rejected can be stu
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -23,11 +24,14 @@ Outcome = Literal["accepted", "nothing_left", "rejected"]
 
 
 class AnswerRejected(ValueError):
-    """An answer that cannot be used: a code to count, and an explanation that the model can act on."""
+    """An answer that cannot be used: a code to count, and an explanation that the model can act on.
 
-    def __init__(self, code: str, explanation: str) -> None:
+    ``told`` is False where the explanation gives away what the model must find out: it is then asked anew instead.
+    """
+
+    def __init__(self, code: str, explanation: str, told: bool = True) -> None:
         super().__init__(f"{code}: {explanation}")
-        self.code, self.explanation = code, explanation
+        self.code, self.explanation, self.told = code, explanation, told
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,17 @@ class Job:
     Attributes:
         key: names the job's files; parts joined by ``/``, each of letters, digits, ``.``, ``_`` and ``-``.
         source: the dataset whose data the messages carry.
-        messages: makes the messages when they are needed, so that a million jobs fit in memory.
+        messages: makes the messages when they are needed, so that a million jobs fit in memory; raises
+            :class:`AnswerRejected` if there is nothing to ask, and the job is recorded as rejected.
         check: turns the model's text into a verdict, or raises :class:`AnswerRejected`.
+        outline: makes the messages without the pictures in them, for the estimate; None if they have none.
     """
 
     key: str
     source: str
     messages: Callable[[], list[Message]]
     check: Callable[[str], Verdict]
+    outline: Callable[[], list[Message]] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,11 @@ async def ask_until_accepted(client: LanguageClient, job: Job, attempts: int = 3
     Raises:
         EndpointError, CallFailed: from the client; nothing is known about the job then.
     """
-    messages = job.messages()
+    try:
+        messages = await asyncio.to_thread(job.messages)  # may open a picture, which others need not wait for
+    except AnswerRejected as impossible:
+        attempt = Attempt("", "", 0, 0, impossible.code, impossible.explanation)
+        return Record(job.key, job.source, "rejected", "", (attempt,))
     made: list[Attempt] = []
     conversation = messages
     for _ in range(attempts):
@@ -135,7 +146,7 @@ def _attempt(answer: Answer, rejected: AnswerRejected | None = None) -> Attempt:
 def _remark(answer: Answer, rejected: AnswerRejected) -> list[Message]:
     """The answer without its thought, and what was wrong with it; nothing where there is no answer to talk about."""
     shown = (split_thought(answer.text).response or "")[:_SHOWN_CHARACTERS]
-    if not shown or answer.finish_reason == "refusal":
+    if not shown or answer.finish_reason == "refusal" or not rejected.told:
         return []
     text = load_prompt("answer_rejected").fill(explanation=rejected.explanation)
     return [{"role": "assistant", "content": shown}, {"role": "user", "content": text}]

@@ -26,6 +26,15 @@ def test_without_a_price_the_summary_says_so_and_images_do_not_break_it() -> Non
     assert found.cost is None and found.input_tokens == 100 and "no price table was given" in found.summary()
 
 
+def test_pictures_are_counted_and_not_opened() -> None:
+    def refuse() -> list:
+        raise AssertionError("the estimate opened a picture")
+
+    parts = [{"type": "image_url", "image_url": {"url": ""}}, {"type": "text", "text": "x" * 380}]
+    outlined = Job("a", "s", refuse, lambda text: None, lambda: [{"role": "user", "content": parts}])  # type: ignore
+    assert estimate([outlined] * 3, 0, picture_tokens=1024).input_tokens == 3 * (100 + 1024)
+
+
 def test_a_price_table_is_read(tmp_path: Path) -> None:
     path = tmp_path / "prices.yaml"
     path.write_text("currency: USD\nmodels:\n  m: {input_per_million: 0.15, output_per_million: 0.6}\n")

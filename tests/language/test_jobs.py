@@ -76,3 +76,25 @@ def test_a_request_that_the_endpoint_refuses_is_rejected_without_further_attempt
 
 def test_a_result_of_nothing_is_a_result(start_model, connect, reply) -> None:
     assert run(connect(start_model(lambda study, number: reply("None")))).outcome == "nothing_left"
+
+
+def test_a_reason_that_gives_the_answer_away_is_not_told(start_model, connect, reply) -> None:
+    def secret(text: str) -> Verdict:
+        if text != "fine":
+            raise AnswerRejected("wrong", "it should have been fine", told=False)
+        return Verdict("accepted", text)
+
+    model = start_model(lambda study, number: reply("wrong" if number == 1 else "fine"))
+    record = run(connect(model), Job(JOB.key, JOB.source, JOB.messages, secret))
+    assert record.outcome == "accepted" and record.attempts[0].explanation == "it should have been fine"
+    assert model.requests[1]["messages"] == model.requests[0]["messages"]
+
+
+def test_a_job_with_nothing_to_ask_is_rejected_without_a_call(start_model, connect) -> None:
+    def missing() -> list:
+        raise AnswerRejected("unreadable_film", "there is no film-0.png")
+
+    model = start_model()
+    record = run(connect(model), Job(JOB.key, JOB.source, missing, JOB.check))
+    assert (record.outcome, record.code) == ("rejected", "unreadable_film") and not model.requests
+    assert "film-0.png" in record.attempts[0].explanation
