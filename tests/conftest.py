@@ -1,5 +1,7 @@
 """A handful of examples on disk and a tiny model to train for a few steps."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -11,6 +13,18 @@ from radvlm_course.records import Example
 # An example that first imports a package may take long on a busy machine; no test is about time.
 settings.register_profile("course", settings(), deadline=None)
 settings.load_profile("course")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many bad inputs the readers were given: results carry the counts, from this process or from workers."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    calls = [report for report in reports if getattr(report, "when", "") == "call"]
+    counts = Counter[str]()
+    for name, value in (told for report in calls for told in report.user_properties):
+        if name.startswith("bad inputs"):
+            counts[name] += value
+    for name, count in sorted(counts.items()):
+        terminalreporter.write_line(f"{name}: {count}")
 
 
 @pytest.fixture(scope="session")
