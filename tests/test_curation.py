@@ -13,9 +13,13 @@ from radvlm_course.curation import curate, sources_of, studies_of
 from radvlm_course.instructions import MixtureCard, MixtureError, build_mixture
 from radvlm_course.phantoms.corpus import write_corpus
 from radvlm_course.phantoms.layouts import write_chestx_det_layout, write_nih_chestxray14_layout
+from radvlm_course.phantoms.layouts_all import write_all_layouts
 from radvlm_course.profiles import CurateSettings
 from radvlm_course.records import Study
 from radvlm_course.sources import Source, SourceError
+from radvlm_course.sources.folders import find_sources
+
+SPLITS = ("train", "validation", "test")
 
 MIXTURE = """
 name: two
@@ -149,3 +153,51 @@ def test_phantoms_are_made_and_mixed_as_by_hand(tmp_path: Path) -> None:
             "laptop", source, tmp_path / "by_hand", 5, progress=False, fingerprint=source.fingerprint()
         )
     assert card == by_hand and card.total("train")
+
+
+@pytest.fixture(scope="module")
+def every_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same phantoms in the layout of every dataset, and a written conversation about each film that needs one."""
+    root = tmp_path_factory.mktemp("every_dataset")
+    corpus = write_corpus(root / "phantom", {"train": 9, "validation": 3, "test": 4}, size=48, seed=16, progress=False)
+    films = [film for split in SPLITS for film in Source("phantom", corpus)(split)]
+    data = root / "data"
+    write_all_layouts(films, data)
+    for name, kind in (("mimic_cxr", "standard"), ("ms_cxr", "grounding"), ("padchest_gr", "grounding")):
+        source = find_sources(data, [name])[name]
+        for split in SPLITS:
+            folder = data / name / "conversations" / split / kind
+            folder.mkdir(parents=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for film in source(split):
+                    (folder / f"{film.study_id}.json").write_text(json.dumps(TALK))
+    return data
+
+
+AS_DELIVERED = {"mimic_cxr": {"text_from": "files"}, "chexpert_plus": {"text_from": "sections"}}
+
+
+@pytest.mark.parametrize(
+    ("mixture", "datasets", "options"), [("open_data", 5, None), ("radvlm", 7, AS_DELIVERED)], ids=["open", "radvlm"]
+)
+def test_the_real_mixtures_are_built_by_the_readers_from_every_datasets_own_files(
+    every_dataset: Path, tmp_path: Path, mixture: str, datasets: int, options: dict[str, Any] | None
+) -> None:
+    settings = settings_of(every_dataset, mixture=mixture, options=options)
+    card = built(settings, tmp_path / "out")
+    assert len(card.datasets) == datasets and not card.overlaps and not card.missing
+    for entry in card.entries["train"]:
+        assert entry["built"], entry
+        # Here all open sets hold the same films, dealt out differently: one that some set tests on is left out.
+        assert entry["kept"] or mixture == "open_data", entry
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {
+        "train.jsonl",
+        "train.parquet",
+        "train.llava.json",
+        "verl",
+        "README.md",
+    }
+    examples = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
+    assert {example["task"] for example in examples} == set(card.examples["train"])
+    assert all(Path(example["image_path"]).is_file() for example in examples)
