@@ -3,7 +3,8 @@
 Every file counts with its name and size, and tables with their content: the tables at the top of a folder, and in a
 folder further down CSV, JSON and YAML files where there are few of them. So a changed label in
 ``annotations/annotations_train.csv`` is found, and neither 300,000 films nor 240,000 scene graphs are read. What goes
-unnoticed: a film, a report or a scene graph that was replaced by one of exactly the same number of bytes.
+unnoticed: a film, a report or a scene graph that was replaced by one of exactly the same number of bytes. Hidden files
+and folders are no part of a dataset (``.downloads``, ``.DS_Store``).
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def _add(digest: Digest, folder: str, inside: str, above: tuple[str, ...]) -> No
         above: the real paths of this folder and of those that it was reached through.
     """
     with os.scandir(folder) as entries:
-        listed = sorted(entries, key=lambda entry: entry.name)
+        listed = sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
     suffixes = TABLES if inside else AT_THE_TOP
     tables = [entry.name for entry in listed if entry.name.endswith(suffixes)]
     read = frozenset(tables if len(tables) <= FEW else ())

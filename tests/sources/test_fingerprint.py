@@ -83,9 +83,12 @@ def test_linked_folders_count_and_a_link_back_does_not_go_round_for_ever(dataset
     assert place_digest(dataset) == before
 
 
-def test_a_link_to_nothing_does_not_stop_it(dataset: Path) -> None:
+def test_a_link_to_nothing_and_hidden_files_change_nothing(dataset: Path) -> None:
     before = place_digest(dataset)
     (dataset / "gone").symlink_to(dataset / "nowhere")
+    (dataset / ".downloads").mkdir()
+    (dataset / ".downloads" / "lock.json").write_text("{}")
+    (dataset / "films" / ".DS_Store").write_text("view")
     assert place_digest(dataset) == before
 
 
