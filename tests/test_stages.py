@@ -192,6 +192,7 @@ def test_the_base_of_a_tiny_model_sees_no_film_that_another_dataset_tests_on(tmp
         "curate.source": None,
         "curate.root": str(tmp_path / "data"),
         "curate.mixture": str(tmp_path / "two.yaml"),
+        "cold_start": None,  # its teacher reads phantoms only
     }
     course = open_course("laptop", "two", OVERRIDES | changes, root=tmp_path / "runs", progress=False)
     seen = []
