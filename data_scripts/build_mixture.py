@@ -4,14 +4,20 @@ From one dataset:
 
     python data_scripts/build_mixture.py --source nih_chestxray14 --root /data/nih --output build/nih
 
-From several, each with its folder; conversations were written before by data_scripts/write_conversations.py:
+From several, in one folder that has a sub-folder for each, named as the readers are (data/open_i, data/mimic_cxr):
+
+    python data_scripts/build_mixture.py --mixture open_data --root data --output build/open_data --workers 2
+
+or each in its own:
 
     python data_scripts/build_mixture.py --mixture radvlm --output build/radvlm --workers 2 \\
         --root mimic_cxr=/data/mimic-cxr-jpg --root chest_imagenome=/data/chest-imagenome ... \\
-        --conversations mimic_cxr=/data/mimic-cxr-jpg --option chexpert_plus.text_from=sections
+        --conversations mimic_cxr=/data/talks/mimic --option chexpert_plus.text_from=sections
 
-A dataset that is drawn on the films of MIMIC-CXR finds them in the folder of mimic_cxr. --set changes a setting of the
-mixture for this build (--set cross_source_leaks=allow), --allow-missing builds with the datasets that you have.
+A dataset that is drawn on the films of MIMIC-CXR finds them in the folder of mimic_cxr. Conversations were written
+before by data_scripts/write_conversations.py; those that lie in the dataset's folder need not be named. --set changes a
+setting of the mixture for this build (--set cross_source_leaks=allow), --allow-missing builds with the datasets that
+you have.
 
 Datasets: see ``radvlm_course.sources``; mixtures: ``radvlm_course/configs/mixtures`` or a YAML file of your own. A
 finished build with the same settings and the same data is not repeated; a killed one goes on.
@@ -20,7 +26,7 @@ finished build with the same settings and the same data is not repeated; a kille
 from __future__ import annotations
 
 import argparse
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +35,14 @@ import yaml
 from radvlm_course.instructions import MixtureCard, MixtureError, build_mixture, load_mixture
 from radvlm_course.settings import parse_yaml
 from radvlm_course.sources import READERS, Source, SourceError
+from radvlm_course.sources.folders import find_conversations, find_sources, fingerprint
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mixture", default="laptop", help="name of a packaged mixture or a YAML file")
     parser.add_argument("--source", choices=sorted(READERS), help="which dataset, for a mixture of one")
-    parser.add_argument("--root", action="append", default=[], help="its folder; or DATASET=FOLDER, several times")
+    parser.add_argument("--root", action="append", default=[], help="FOLDER, or DATASET=FOLDER several times")
     parser.add_argument("--conversations", action="append", default=[], help="DATASET=FOLDER of written conversations")
     parser.add_argument("--option", action="append", default=[], help="DATASET.OPTION=VALUE for a dataset's reader")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE, a setting of the mixture")
@@ -55,45 +62,37 @@ def build(chosen: argparse.Namespace) -> MixtureCard:
     """Build as the command line says."""
     changes = {name: _value(text) for name, text in (_halves(setting, "--set") for setting in chosen.set)}
     mixture = load_mixture({"base": chosen.mixture, **changes})
-    sources = _sources(chosen)
-    if not chosen.source:
-        sources = {name: source for name, source in sources.items() if name in mixture.sources()}
-    folders = dict(_halves(folder, "--conversations") for folder in chosen.conversations)
-    parts = [source.fingerprint() for _, source in sorted(sources.items())]
-    parts += [f"{name} {_listing(Path(folder))}" for name, folder in sorted(folders.items())]
-    if chosen.source:
-        folders = {"" if name == chosen.source else name: folder for name, folder in folders.items()}
+    if not chosen.source and not mixture.sources():
+        raise MixtureError(f"{mixture.name}: a mixture of one dataset; name it with --source")
+    sources = _sources(chosen, [chosen.source] if chosen.source else mixture.sources())
+    folders = find_conversations(sources) | dict(_halves(folder, "--conversations") for folder in chosen.conversations)
     return build_mixture(
         mixture,
         sources[chosen.source] if chosen.source else sources,
         chosen.output,
         chosen.seed,
         progress=not chosen.quiet,
-        fingerprint=parts[0] if len(parts) == 1 else hashlib.sha256("\n".join(parts).encode()).hexdigest(),
-        conversations=folders,
+        fingerprint=fingerprint(sources, folders),
+        conversations={"" if name == chosen.source else name: folder for name, folder in folders.items()},
         workers=chosen.workers,
         allow_missing=chosen.allow_missing,
     )
 
 
-def _sources(chosen: argparse.Namespace) -> dict[str, Source]:
-    """Dataset -> what reads it."""
-    if chosen.source and len(chosen.root) != 1:
-        raise MixtureError(f"--source {chosen.source}: expected one --root FOLDER, found {len(chosen.root)}")
-    named = [f"{chosen.source}={chosen.root[0]}"] if chosen.source else chosen.root
-    roots = dict(_halves(root, "--root") for root in named)
-    options: dict[str, dict[str, Any]] = {name: {} for name in roots}
+def _sources(chosen: argparse.Namespace, names: Sequence[str]) -> dict[str, Source]:
+    """Dataset -> what reads it, of those that are wanted and there."""
+    named = [f"{chosen.source}={root}" for root in chosen.root] if chosen.source else chosen.root
+    folders = [root for root in named if "=" not in root]
+    if len(folders) > 1 or (chosen.source and len(named) != 1):
+        wanted = f"one --root FOLDER for {chosen.source}" if chosen.source else "one --root FOLDER"
+        raise MixtureError(f"expected {wanted}, found {len(chosen.root)}; others are given as DATASET=FOLDER")
+    roots = dict(_halves(root, "--root") for root in named if "=" in root)
+    options: dict[str, dict[str, Any]] = {}
     for setting in chosen.option:
         target, value = _halves(setting, "--option")
         name, _, option = target.partition(".")
-        if name not in options:
-            raise MixtureError(f"--option {setting}: expected one of the datasets {', '.join(options)}, found {name}")
-        options[name][option] = _value(value)
-    sources = {name: Source(name, root, **options[name]) for name, root in roots.items()}
-    for name, source in sources.items():
-        if name != "mimic_cxr" and "mimic_cxr" in roots and source.has_option("mimic_root"):
-            source.options.setdefault("mimic_root", roots["mimic_cxr"])
-    return sources
+        options.setdefault(name, {})[option] = _value(value)
+    return find_sources(folders[0] if folders else None, names, roots, options)
 
 
 def _halves(text: str, option: str) -> tuple[str, str]:
@@ -108,14 +107,6 @@ def _value(text: str) -> Any:
         return parse_yaml(text)
     except yaml.YAMLError as error:
         raise MixtureError(f"expected a value, found {text!r}: {error}") from error
-
-
-def _listing(folder: Path) -> str:
-    """A digest of the names and sizes of the files in a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*.json") if path.is_file()):
-        digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
-    return digest.hexdigest()
 
 
 def summary(card: MixtureCard) -> str:

@@ -7,7 +7,8 @@
 Shows what will be fetched, how large it is and under which licence, and asks. Cut connections are taken up where they
 broke, here and in a later run. Bytes are checked: by the source's digests where it publishes any, else by size, and the
 digests of everything fetched are recorded in ROOT/.downloads/lock.json. Where a source wants an account or a click
-(rsna_pneumonia, tbx11k) it says what to do, and unpacks the archive that you fetched (--archive FILE).
+(rsna_pneumonia, tbx11k) it says what to do, and unpacks the archive that you fetched (--archive FILE), whole or a
+--sample of it.
 """
 
 from __future__ import annotations
@@ -153,8 +154,13 @@ def take_sample(file: RemoteFile, count: int, fetcher: Fetcher, unpacker: Unpack
 def take_archive(manual: Manual, options: argparse.Namespace, unpacker: Unpacker) -> int:
     """Unpack what a person fetched, or say how to fetch it."""
     if options.archive is not None:
-        print(f"{options.archive.name}: sha256 {digests(options.archive)['sha256']}")
-        print(f"{unpacker.unpack(options.archive, manual.unpack, manual.strip)} files unpacked")
+        archive, into, strip = options.archive, manual.unpack, manual.strip
+        print(f"{archive.name}: sha256 {digests(archive)['sha256']}")
+        if options.sample is None:
+            print(f"{unpacker.unpack(archive, into, strip)} files unpacked")
+        else:
+            count = unpacker.unpack_sample(archive, options.sample, into, strip, manual.expects)
+            print(f"{count} films of {archive.name}, which may hold more: a sample is no dataset")
     absent = [pattern for pattern in manual.expects if not next(options.root.glob(pattern), None)]
     if not absent:
         print(f"here: {', '.join(manual.expects)} in {options.root}")

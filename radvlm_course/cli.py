@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--runs-root", default="runs", help="folder of all run folders (default: runs)")
         command.add_argument("--seed", type=int, help="seed of training (default: the profile's)")
         command.add_argument("--source", help="dataset to read (default: the profile's)")
-        command.add_argument("--root", help="folder of the dataset, required with another --source")
+        command.add_argument("--root", help="folder of the dataset or datasets, required with another --source")
         command.add_argument("--start-from", help="model folder or hub name to start from instead of making a base")
         command.add_argument(
             "--set",

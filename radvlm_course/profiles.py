@@ -77,19 +77,34 @@ class ModelSettings:
     tiny: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CurateSettings:
-    """Which films. ``patients``: split -> number of patients to make, for the phantoms; ``mixture``: which
-    tasks in which share, a file in ``configs/mixtures``; ``image_size`` in pixels; ``seed`` of the films and of
-    the wordings, apart from the training's so that several training seeds see the same data."""
+    """Which films: of one dataset, or of the several that a mixture names.
 
-    source: str
+    Attributes:
+        source: the dataset; null: those of the mixture's entries.
+        root: its folder; of several datasets the folder that holds them, a sub-folder each, named as the readers are.
+        image_size: of the phantoms, in pixels.
+        mixture: which tasks in which amounts, a file in ``configs/mixtures`` or of one's own.
+        patients: split -> number of patients to make, for the phantoms.
+        workers: processes.
+        seed: of the films and of the wordings, apart from the training's so that several training seeds see the same
+            data.
+        roots: of several datasets, those that lie elsewhere: dataset -> folder.
+        options: dataset -> options of its reader, which go before those of the mixture.
+        leave_out: of several datasets, those to do without (``tbx11k``), or single entries (``ms_cxr/conversation``).
+    """
+
+    source: str | None = None
     root: str
     image_size: int = field(metadata=limits(16))
     mixture: str
     patients: dict[str, int] = field(default_factory=dict, metadata=limits(1, keys=SPLITS))
     workers: int = field(default=1, metadata=limits(1))
     seed: int = field(default=0, metadata=limits(0))
+    roots: dict[str, str] | None = None
+    options: dict[str, dict[str, Any]] | None = None
+    leave_out: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -329,6 +344,11 @@ def _check_together(profile: Profile, source: str) -> None:
         )
     if profile.model.kind != "tiny" and not profile.model.name_or_path:
         raise ProfileError(f"{source}: model.name_or_path must name a model for model.kind {profile.model.kind!r}")
+    if profile.curate.source is not None and (profile.curate.roots or profile.curate.leave_out):
+        raise ProfileError(
+            f"{source}: curate.roots and curate.leave_out are for a mixture of several datasets; remove them, or set "
+            "curate.source to null"
+        )
     if profile.curate.source == "phantom" and (missing := set(SPLITS) - set(profile.curate.patients)):
         raise ProfileError(f"{source}: curate.patients must give a number for {', '.join(sorted(missing))}")
     for name in ("grpo_grounding", "grpo_reports"):

@@ -28,7 +28,6 @@ from radvlm_course.runs import Run, RunError, append_jsonl
 
 if TYPE_CHECKING:
     from radvlm_course.models.loading import LoadedModel
-    from radvlm_course.sources import Source
 
 __all__ = ["STAGE_ORDER", "Course", "open_course"]
 
@@ -117,14 +116,10 @@ class Course:
         return [example for example in read_jsonl(path, Example) if task in (None, example.task)]
 
     def studies(self, split: str) -> Iterator[Study]:
-        """The studies of a split, from the profile's source."""
-        return self.source()(split)
+        """The studies of a split, of all the profile's datasets, whatever their mixture takes of them."""
+        from radvlm_course.curation import studies_of
 
-    def source(self) -> Source:
-        """The profile's dataset, in its folder."""
-        from radvlm_course.sources import Source
-
-        return Source(self.profile.curate.source, self.profile.curate.root)
+        return studies_of(self.profile.curate, split)
 
 
 def open_course(
@@ -145,31 +140,11 @@ def open_course(
 
 
 def _curate(course: Course) -> dict[str, Any]:
-    from radvlm_course.instructions.mixture import build_mixture
+    from radvlm_course.curation import curate
 
     settings = course.profile.curate
     folder = course.run.begin("curate", dataclasses.asdict(settings))
-    if settings.source == "phantom":
-        from radvlm_course.phantoms.corpus import write_corpus
-
-        write_corpus(
-            settings.root,
-            patients=settings.patients,
-            size=settings.image_size,
-            seed=settings.seed,
-            workers=settings.workers,
-            progress=course.progress,
-        )
-    source = course.source()
-    card = build_mixture(
-        settings.mixture,
-        source,
-        folder,
-        settings.seed,
-        progress=course.progress,
-        fingerprint=source.fingerprint(),
-        read_reports=source.reports,
-    )
+    card = curate(settings, folder, course.progress)
     return {"pairs": {split: card.total(split) for split in card.examples}}
 
 
@@ -204,6 +179,9 @@ def _base(course: Course) -> dict[str, Any]:
         bar.update(int(row["step"]) - bar.n)
 
     boxed = [study for study in studies if study.structures or study.abnormalities]
+    if profile.curate.source is None:  # a film that another dataset tests on was left out, and must be here too
+        kept = {example.image_path for example in examples}
+        boxed = [study for study in boxed if study.image_path in kept]
     last = pretrain_vision(model, processor, boxed, settings, profile.seed, log)
     bar.close()
     model.save_pretrained(folder / "model")

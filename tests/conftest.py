@@ -1,5 +1,7 @@
 """A handful of examples on disk and a tiny model to train for a few steps."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -51,6 +53,18 @@ SMALL_COURSE = {
 def small_course():
     """Overrides of the profile ``laptop``: every stage in seconds, on a few phantoms, with a very small model."""
     return dict(SMALL_COURSE)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many bad inputs the readers were given: results carry the counts, from this process or from workers."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    calls = [report for report in reports if getattr(report, "when", "") == "call"]
+    counts = Counter[str]()
+    for name, value in (told for report in calls for told in report.user_properties):
+        if name.startswith("bad inputs"):
+            counts[name] += value
+    for name, count in sorted(counts.items()):
+        terminalreporter.write_line(f"{name}: {count}")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,9 @@ from radvlm_course.profiles import (
     load_profile,
     parse_override,
 )
+from radvlm_course.runs import Run
 from radvlm_course.settings import load_yaml
+from radvlm_course.stages import open_course
 
 
 @pytest.fixture
@@ -74,6 +76,10 @@ def test_to_dict_is_a_copy(laptop: Profile) -> None:
         ("vision_pretraining=3", r"vision_pretraining must be a section with keys, found 3"),
         ("curate.patients.tset=3", r"unknown key curate\.patients\.tset.*train, validation, test"),
         ("curate.patients.train=0", r"curate\.patients\.train must be a number not below 1"),
+        ("curate.leave_out=tbx11k", r"curate\.leave_out must be a list, found 'tbx11k'"),
+        ("curate.leave_out=[tbx11k]", r"curate\.roots and curate\.leave_out are for a mixture of several datasets"),
+        ("curate.roots={phantom: x}", r"curate\.roots and curate\.leave_out are for a mixture of several datasets"),
+        ("curate.options={phantom: 3}", r"curate\.options\.phantom must be a section with keys, found 3"),
         ("sft.trainr.max_steps=3", r"no section 'sft\.trainr' \(did you mean trainer\?\)"),
     ],
 )
@@ -135,6 +141,27 @@ def test_an_unknown_reward_or_option_is_found_before_training(reward: str, messa
     profile = load_profile("laptop", dict([parse_override(f"grpo_reports.reward={reward}")]))
     with pytest.raises(ProfileError, match=message):
         check_reward(profile.grpo_reports, "grpo_reports")
+
+
+def test_a_profile_may_name_no_dataset_but_a_mixture_of_several_and_where_they_lie(tmp_path: Path) -> None:
+    changes = {"curate.source": None, "curate.root": "data", "curate.mixture": "open_data_small"}
+    changes |= {"curate.roots": {"open_i": "disk/open_i"}, "curate.leave_out": ["tbx11k"]}
+    changes |= {"curate.options": {"open_i": {"sections": "both", "fractions": {"train": 1.0}}}}
+    profile = load_profile("laptop", changes)
+    path = tmp_path / "written.yaml"
+    path.write_text(yaml.safe_dump(profile.to_dict()), encoding="utf-8")
+    assert load_profile(path).curate == profile.curate
+    assert profile.curate.options == {"open_i": {"sections": "both", "fractions": {"train": 1.0}}}
+
+
+def test_a_run_that_was_made_before_there_were_several_datasets_opens_as_before(
+    laptop: Profile, tmp_path: Path
+) -> None:
+    values = laptop.to_dict()
+    for key in ("roots", "options", "leave_out"):
+        assert values["curate"].pop(key) is None
+    Run("old", values, tmp_path)
+    assert open_course(laptop, "old", root=tmp_path).run.folder == tmp_path / "old"
 
 
 def test_a_stage_can_be_left_out() -> None:

@@ -157,3 +157,47 @@ def test_the_results_script_makes_its_tables_from_a_finished_run(finished):
     assert "**Each finding** (run small)" in text
     sft = json.loads((finished.run.folder / "evaluate/scores/sft/scores.json").read_text())
     assert f"{sft['tasks']['report_generation']['gleu']['value']:.3f} [" in text
+
+
+def test_the_base_of_a_tiny_model_sees_no_film_that_another_dataset_tests_on(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from PIL import Image
+
+    from radvlm_course.boxes import Box
+    from radvlm_course.phantoms.layouts import write_chestx_det_layout, write_nih_chestxray14_layout
+    from radvlm_course.records import Study
+    from radvlm_course.training import vision_pretraining
+
+    films = []
+    for number in range(12):
+        Image.new("L", (40, 40), 20 * number).save(tmp_path / f"{number}.png")
+        boxes = {"mass": (Box(0.1, 0.2, 0.5, 0.6),)}
+        path = str(tmp_path / f"{number}.png")
+        films.append(Study(path, (40, 40), f"p{number}", f"s{number}", "phantom", "train", abnormalities=boxes))
+    names = write_nih_chestxray14_layout(films, tmp_path / "data" / "nih_chestxray14")
+    write_chestx_det_layout(
+        [replace(film, split="train" if number else "test") for number, film in enumerate(films)],
+        tmp_path / "data" / "chestx_det",
+    )
+    entry = "{task: abnormality_grounding, source: %s}"
+    lists = {"train": entry % "nih_chestxray14", "test": entry % "chestx_det"}
+    text = "".join(f"  {split}: [{entries}]\n" for split, entries in lists.items())
+    (tmp_path / "two.yaml").write_text(f"name: two\ntemplates: compact\nimage_check: path\nsplits:\n{text}")
+    changes = {
+        "curate.source": None,
+        "curate.root": str(tmp_path / "data"),
+        "curate.mixture": str(tmp_path / "two.yaml"),
+        "cold_start": None,  # its teacher reads phantoms only
+    }
+    course = open_course("laptop", "two", OVERRIDES | changes, root=tmp_path / "runs", progress=False)
+    seen = []
+    monkeypatch.setattr(
+        vision_pretraining, "pretrain_vision", lambda model, processor, studies, *rest: seen.extend(studies) or {}
+    )
+    course.ensure("base")
+    tested = {example.study_id for example in course.examples("test")}
+    assert tested == {names["s0"]}
+    assert {study.study_id for study in seen} == {example.study_id for example in course.examples("train")}
+    assert {study.study_id for study in course.studies("train")} > {study.study_id for study in seen}
+    assert len(seen) >= 5

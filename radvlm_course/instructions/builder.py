@@ -19,7 +19,7 @@ from typing import Literal
 
 from radvlm_course.boxes import Box, format_boxes, parse_boxes
 from radvlm_course.instructions.build_report import PROBLEMS, BuildReport, BuildWarning
-from radvlm_course.instructions.labels import PAPER, LabelSemantics, present_findings, targets
+from radvlm_course.instructions.labels import PAPER, LabelSemantics, is_undecided, present_findings, targets
 from radvlm_course.instructions.templates import load_templates
 from radvlm_course.instructions.written import ConversationError, ConversationFolder, image_name
 from radvlm_course.records import Example, Study
@@ -249,7 +249,7 @@ def _findings_or_error(study: Study, task: str, options: BuildOptions) -> tuple[
     semantics = options.semantics
     if not study.findings and not study.abnormalities and semantics.unlabelled_as == "skip":
         raise BuildError(PROBLEMS["unlabelled"], study, task)
-    if semantics.uncertain_as == "ignore" and -1 in study.findings.values():
+    if is_undecided(study, semantics):
         raise BuildError("uncertain finding", study, task)
     return present_findings(study, semantics)
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from radvlm_course.records import Study
 
-__all__ = ["PAPER", "LabelSemantics", "present_findings", "targets"]
+__all__ = ["PAPER", "LabelSemantics", "is_undecided", "present_findings", "targets"]
 
 NO_FINDING, DEVICES = "no finding", "support devices"
 
@@ -23,7 +23,8 @@ class LabelSemantics:
 
     Attributes:
         uncertain_as: what a label of -1 means: ``positive`` (the paper), ``negative``, or ``ignore``: the study
-            gives no classification and no detection pair, since neither answer would be true.
+            gives no classification and no detection pair, since neither answer would be true. A label that
+            ``no_finding_as`` makes absent is no longer uncertain.
         unlabelled_as: a study with no label at all is a ``negative`` answer (the paper) or is left out (``skip``).
         no_finding_as: what the label "no finding" = 1 says of the others. ``ignore``: nothing. ``others_absent``: they
             are absent, whatever they say, but for support devices. ``paper``: the latter for CheXpert, the former for
@@ -55,11 +56,24 @@ PAPER = LabelSemantics()
 def present_findings(study: Study, semantics: LabelSemantics = PAPER) -> tuple[str, ...]:
     """The findings that count as present, in alphabetical order. A boxed finding without a label is present."""
     positive = (1, -1) if semantics.uncertain_as == "positive" else (1,)
-    labelled = {name for name, value in study.findings.items() if value in positive}
-    if study.findings.get(NO_FINDING) == 1 and _overrules(study, semantics):
-        labelled &= {DEVICES}
+    labelled = {name for name, value in _labels(study, semantics).items() if value in positive}
     boxed = {name for name in study.abnormalities if name not in study.findings}
     return tuple(sorted((labelled | boxed) - {NO_FINDING}))
+
+
+def is_undecided(study: Study, semantics: LabelSemantics = PAPER) -> bool:
+    """Whether a finding is uncertain and ``uncertain_as`` does not say what that means."""
+    return semantics.uncertain_as == "ignore" and -1 in _labels(study, semantics).values()
+
+
+def _labels(study: Study, semantics: LabelSemantics) -> dict[str, int]:
+    """Finding -> 1, 0 or -1, after "no finding" has made others absent; without "no finding" itself."""
+    overruled = study.findings.get(NO_FINDING) == 1 and _overrules(study, semantics)
+    return {
+        name: 0 if overruled and name != DEVICES else value
+        for name, value in study.findings.items()
+        if name != NO_FINDING
+    }
 
 
 def _overrules(study: Study, semantics: LabelSemantics) -> bool:

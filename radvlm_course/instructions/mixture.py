@@ -152,7 +152,10 @@ def _available(
             ([f"the datasets {', '.join(lacking)}"] if lacking else [])
             + ([f"folders of written conversations for {', '.join(silent)}"] if silent else [])
         )
-        raise MixtureError(f"{mixture.name}: expected also {wanted}; give them, or allow them to be missing")
+        raise MixtureError(
+            f"{mixture.name}: expected also {wanted}; give them, or allow them to be missing (--allow-missing; in a "
+            "profile, curate.leave_out)"
+        )
     return mixture.without([*lacking, *silent]), [*lacking, *silent]
 
 

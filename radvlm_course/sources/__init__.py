@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from radvlm_course.records import Study
+from radvlm_course.sources._fingerprint import add_folder, place_digest
 from radvlm_course.sources._report import ReadReport, SourceError, SourceWarning
 
 __all__ = ["READERS", "ReadReport", "Source", "SourceError", "SourceWarning", "get_reader"]
@@ -34,7 +35,6 @@ READERS = {
     "open_i": "radvlm_course.sources.open_i",
     "tbx11k": "radvlm_course.sources.tbx11k",
 }
-_TABLE_SUFFIXES = (".csv", ".gz", ".json", ".jsonl", ".txt", ".yaml")
 
 
 def get_reader(name: str) -> Any:
@@ -92,29 +92,27 @@ class Source:
             known = ", ".join(name for name in self._known if self.has_option(name)) or "none"
             raise SourceError(f"{self.name}: unknown option {', '.join(unknown)}; its reader has {known}")
 
-    def fingerprint(self) -> str:
-        """A digest of the folder: every file's name and size, and the content of the tables at its top.
+    def fingerprint(self, others: dict[str, str] | None = None) -> str:
+        """A digest of the dataset's files and of its options, by :mod:`._fingerprint`: no image is read.
 
-        Changes when a table, the set of images or an option changes; an image that was replaced by one of
-        exactly the same number of bytes goes unnoticed.
+        Options whose names end in ``_root`` name other folders: their paths and files count too, so that a change of
+        MIMIC-CXR's metadata is a change of Chest ImaGenome. The path of ``root`` itself does not count.
+
+        Args:
+            others: other folder -> its digest, where it was taken before; new ones are added. Several datasets may be
+                drawn on the films of one, whose folder then is walked once.
         """
-        digest = hashlib.sha256(repr((self.name, sorted(self.options.items()))).encode())
-        for name, size in _files(self.root):
-            digest.update(f"{name} {size}\n".encode())
-            if "/" not in name and name.endswith(_TABLE_SUFFIXES):
-                with (self.root / name).open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
+        others = {} if others is None else others
+        places = {name: os.fspath(value) for name, value in self.options.items() if _is_place(name, value)}
+        rest = sorted((name, value) for name, value in self.options.items() if name not in places)
+        digest = hashlib.sha256(repr((self.name, rest)).encode())
+        add_folder(digest, self.root)
+        for name, place in sorted(places.items()):
+            if place not in others:
+                others[place] = place_digest(place)
+            digest.update(f"{name} {place} {others[place]}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
 
-def _files(folder: str | Path, inside: str = "") -> Iterator[tuple[str, int]]:
-    """(path below the first folder, size in bytes) of every file, in the order of the paths' parts."""
-    if not Path(folder).is_dir():
-        return
-    with os.scandir(folder) as entries:
-        listed = sorted(entries, key=lambda entry: entry.name)
-    for entry in listed:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(entry.path, f"{inside}{entry.name}/")
-        elif entry.is_file():
-            yield f"{inside}{entry.name}", entry.stat().st_size
+def _is_place(option: str, value: Any) -> bool:
+    return option.endswith("_root") and value is not None

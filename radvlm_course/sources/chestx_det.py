@@ -24,7 +24,6 @@ All 13 findings were looked for on every film, so those that are not boxed are a
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -38,6 +37,7 @@ from radvlm_course.sources._common import (
     find_table,
     nih_patient,
     read_image,
+    read_json,
     split_of_patient,
     unit_box,
 )
@@ -100,17 +100,15 @@ def read(
     images = find_images(path for path in candidates if path.is_dir())
     if not images:
         raise SourceError(f"expected images in {candidates[0]}, {part}/, images/ or {folder}, found none; {WHERE}")
-    return _studies(entries, images, split, seed, check_images, ReadReport() if report is None else report)
+    own = find_images(path for path in candidates[:2] if path.is_dir())  # no other part's films lie there
+    listed = _listed(entries)
+    unlisted = [stem for stem in own if stem not in listed and _split(part, stem, seed) == split]
+    report = ReadReport() if report is None else report
+    return _studies(entries, images, unlisted, part, split, seed, check_images, report)
 
 
 def _entries(path: Path) -> list[Any]:
-    import gzip
-
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        entries = json.loads(content)
-    except (OSError, EOFError, ValueError) as error:
-        raise SourceError(f"{path}: expected a JSON file, found a damaged one ({error}); {WHERE}") from error
+    entries = read_json(path, WHERE)
     if not isinstance(entries, list) or not entries:
         raise SourceError(f"{path}: expected a list of images, found {type(entries).__name__}; {WHERE}")
     keys = {key for entry in entries if isinstance(entry, dict) for key in entry}
@@ -120,8 +118,26 @@ def _entries(path: Path) -> list[Any]:
     return entries
 
 
+def _listed(entries: list[Any]) -> set[str]:
+    """Stems of the images that the JSON file names."""
+    names = (entry.get("file_name") for entry in entries if isinstance(entry, dict))
+    return {Path(name).stem for name in names if isinstance(name, str)}
+
+
+def _split(part: str, stem: str, seed: int) -> str:
+    """The split of an image of an official part."""
+    return "test" if part == "test" else split_of_patient(nih_patient(stem) or stem, seed, TRAIN_FRACTIONS)
+
+
 def _studies(
-    entries: list[Any], images: dict[str, list[Path]], split: str, seed: int, decode: bool, report: ReadReport
+    entries: list[Any],
+    images: dict[str, list[Path]],
+    unlisted: list[str],
+    part: str,
+    split: str,
+    seed: int,
+    decode: bool,
+    report: ReadReport,
 ) -> Iterator[Study]:
     listed: set[str] = set()
     for number, entry in enumerate(entries):
@@ -132,7 +148,7 @@ def _studies(
             continue
         stem = Path(name).stem
         patient = nih_patient(name) or stem
-        if split != "test" and split_of_patient(patient, seed, TRAIN_FRACTIONS) != split:
+        if _split(part, stem, seed) != split:
             continue
         problem = "second entry of an image" if stem in listed else _problem_of_entry(entry)
         listed.add(stem)
@@ -146,6 +162,8 @@ def _studies(
         findings = {label: int(label in abnormalities or raw in entry["syms"]) for raw, label in FINDINGS.items()}
         report.read += 1
         yield Study(str(found[0]), found[1], patient, stem, NAME, split, "", "", findings, {}, abnormalities)
+    for stem in unlisted:
+        report.skip("image file that the JSON file does not list", str(images[stem][0]))
     report.warn(f"{NAME}, {split}")
 
 
@@ -156,7 +174,8 @@ def _problem_of_entry(entry: dict[str, Any]) -> str:
         return "entry without syms or boxes"
     if len(names) != len(boxes):
         return "entry with another number of syms than of boxes"
-    return "entry with an unknown finding" if any(name not in FINDINGS for name in names) else ""
+    known = all(isinstance(name, str) and name in FINDINGS for name in names)
+    return "" if known else "entry with an unknown finding"
 
 
 def _boxes(entry: dict[str, Any], report: ReadReport) -> dict[str, tuple[Box, ...]]:

@@ -161,14 +161,21 @@ def _official_lists(root: Path) -> dict[str, str]:
         missing = next(path for part, path in paths.items() if part not in found)
         raise SourceError(f"expected both official lists or none, found no {missing}; {WHERE}")
     official: dict[str, str] = {}
-    parts_of_patient: dict[str | None, str] = {}
+    parts_of_patient: dict[str, str] = {}
     for part, path in found.items():
-        for line in path.read_text(encoding="utf-8-sig").split():
+        for line in _words(path):
             official[Path(line).stem] = part
             patient = nih_patient(line)
-            if parts_of_patient.setdefault(patient, part) != part:
+            if patient is not None and parts_of_patient.setdefault(patient, part) != part:
                 raise SourceError(f"{path}: patient {patient} is in both official lists, which must not share patients")
     return official
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path}: expected a readable list, found a damaged one ({error}); {WHERE}") from error
 
 
 Boxes = dict[str, dict[str, list[Box]]]

@@ -7,8 +7,11 @@ a line of their own or in the middle of one, lose their colon, come twice, are n
 that needed more than that says so in ``issues``, so that a reader can count it.
 
 The text that describes the film is, as in the usual extraction for this dataset, the last section of the first kind
-that has any words: findings, impression, or else the last paragraph. Left out: repairing single reports by hand, and
-removing what speaks of earlier films (``data_scripts`` rewrites reports for that).
+that has any words: findings, impression, or else the last paragraph. That extraction (``section_parser.py`` of
+https://github.com/MIT-LCP/mimic-cxr) knows no heading REPORT, SUMMARY or OPINION. Here a text under one of them is
+taken only where findings and impression have none, before the last paragraph, and counted. As there, "findings and
+impression" in one is an impression. Left out: repairing single reports by hand, and removing what speaks of earlier
+films (``data_scripts`` rewrites reports for that).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from dataclasses import dataclass
 
 __all__ = ["ISSUES", "ReportText", "Section", "describe_film", "split_sections"]
 
-FINDINGS, IMPRESSION, PREAMBLE, OTHER = "findings", "impression", "preamble", "other"
+FINDINGS, IMPRESSION, LOOSE, PREAMBLE, OTHER = "findings", "impression", "loose", "preamble", "other"
 
 ISSUES: Mapping[str, str] = {
     "no text": "report without a text that describes the film",
@@ -28,6 +31,7 @@ ISSUES: Mapping[str, str] = {
     "several impression": "report with several impression sections, last taken",
     "empty findings": "report with an empty findings section",
     "empty impression": "report with an empty impression section",
+    "loose heading": "report without findings or impression, text under REPORT, SUMMARY or OPINION taken",
     "mid-line": "report with a heading in the middle of a line",
     "organ": "report whose findings have no heading but those of organs",
     "view": "report whose findings stand under the name of the view",
@@ -37,8 +41,10 @@ ISSUES: Mapping[str, str] = {
 
 # Headings whose every spelling is known; these are recognised in any case (FINDINGS:, Findings:).
 _NAMES: Mapping[str, str] = {
-    **dict.fromkeys(("findings", "finding", "findings and impression", "findings/impression", "report"), FINDINGS),
-    **dict.fromkeys(("impression", "impressions", "conclusion", "conclusions", "summary", "opinion"), IMPRESSION),
+    **dict.fromkeys(("findings", "finding"), FINDINGS),
+    **dict.fromkeys(("impression", "impressions", "conclusion", "conclusions"), IMPRESSION),
+    **dict.fromkeys(("findings and impression", "findings/impression", "findings/ impression"), IMPRESSION),
+    **dict.fromkeys(("report", "summary", "opinion"), LOOSE),
     **dict.fromkeys(("comparison", "comparisons"), "comparison"),
     **dict.fromkeys(("indication", "indications", "history", "clinical history", "clinical information"), "indication"),
     **dict.fromkeys(("reason for exam", "reason for examination", "reason for this examination"), "indication"),
@@ -87,8 +93,8 @@ class Section:
     """A stretch of a report.
 
     Attributes:
-        kind: ``findings``, ``impression``, ``comparison``, ``indication``, ``technique``, ``other``, or ``preamble``
-            for what stands before the first heading.
+        kind: ``findings``, ``impression``, ``loose`` (REPORT, SUMMARY, OPINION), ``comparison``, ``indication``,
+            ``technique``, ``other``, or ``preamble`` for what stands before the first heading.
         heading: as written, without the colon; empty for a preamble.
         text: with the line breaks of the report, without the heading.
     """
@@ -109,7 +115,7 @@ class ReportText:
 
     Attributes:
         text: on one line, single spaces; empty if none was found.
-        kind: where it stood: ``findings``, ``impression``, ``last paragraph`` or empty.
+        kind: where it stood: ``findings``, ``impression``, ``loose``, ``last paragraph`` or empty.
         issues: keys of :data:`ISSUES` for what was not plain.
     """
 
@@ -119,7 +125,7 @@ class ReportText:
 
 
 def describe_film(report: str) -> ReportText:
-    """The text of a report that describes the film: findings, else impression, else the last paragraph.
+    """The text of a report that describes the film: findings, else impression, a loose heading, the last paragraph.
 
     Of several sections of a kind the last that has words counts.
 
@@ -138,6 +144,8 @@ def describe_film(report: str) -> ReportText:
             if worded[-1].heading.lower() not in _NAMES and _kind(worded[-1].heading) == "view":
                 issues.append("view")
             return _result(worded[-1].text, kind, issues)
+    if loose := [section for section in sections if section.kind == LOOSE and section.has_words]:
+        return _result(loose[-1].text, LOOSE, [*issues, "loose heading"])
     paragraph = _last_paragraph(sections)
     issues.append("last paragraph" if paragraph else "no text")
     return _result(paragraph, "last paragraph" if paragraph else "", issues)
@@ -165,7 +173,7 @@ def _cut(report: str) -> tuple[list[Section], list[str]]:
             lines.append("" if _PAGE_BREAK.fullmatch(stripped) else line)
             continue
         name, rest, found_kind = found
-        inside = kind in (FINDINGS, IMPRESSION)
+        inside = kind in (FINDINGS, IMPRESSION, LOOSE)
         if found_kind in ("view", "organ", "unknown") and inside:
             if found_kind == "unknown":
                 issues.append("unknown heading")

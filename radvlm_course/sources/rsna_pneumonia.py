@@ -11,7 +11,7 @@ Files below ``root`` (tables may be gzipped):
 - ``stage_2_train_labels.csv``: a row a box, ``patientId,x,y,width,height,Target``. The box is the top left corner and
   the size in pixels of the DICOM film, 1024 x 1024 for all; a film without opacity has one row, empty but for Target 0.
 - ``stage_2_detailed_class_info.csv``: optional but much advised, ``patientId,class``. Without it nobody knows which
-  films without opacity are normal, and all of them are taught as normal.
+  films without opacity are normal; all of them are taught as normal, and counted.
 - ``pneumonia-challenge-dataset-mappings_2018.json``: optional, from the RSNA site: a list of objects. Read:
   ``subset_img_id``, ``img_id`` (the NIH image, like ``00000042_006.png``).
 - DICOM films ``stage_2_train_images/<patientId>.dcm``, or pictures made of them in ``stage_2_train_images_png/`` or
@@ -202,8 +202,12 @@ def _boxes(entries: Rows, size: tuple[int, int], report: ReadReport) -> tuple[tu
 
 def _other(name: str, present: bool, classes: dict[str, str] | None, report: ReadReport) -> dict[str, int]:
     """Whether the film is abnormal in another way, as far as its class says."""
-    found = None if classes is None else classes.get(name, "")
-    if found is None or (found == "Lung Opacity" and present):
+    if classes is None:
+        if not present:
+            report.note(f"film without opacity, taken as normal since there is no {DETAILS}", name)
+        return {}
+    found = classes.get(name, "")
+    if found == "Lung Opacity" and present:
         return {}
     if found not in CLASSES:
         report.note("film of an unknown class", f"{name}: {found!r}")

@@ -77,18 +77,43 @@ def test_several_datasets_of_open_data_and_what_is_missing(
     assert set(card["read"]) >= {"nih_chestxray14 train", "chestx_det train", "chestx_det test"}
 
 
+def test_datasets_in_one_folder_are_found_and_a_change_or_a_move_is_built_anew(
+    studies: list[Study], tmp_path: Path
+) -> None:
+    write_nih_chestxray14_layout(studies, tmp_path / "data" / "nih_chestxray14")
+    write_chestx_det_layout(studies, tmp_path / "data" / "chestx_det")
+    common = ["--mixture", "open_data", "--output", tmp_path / "out", "--allow-missing", "--set", "verl=false"]
+
+    def fingerprint(folder: Path) -> str:
+        run(*common, "--root", folder)
+        return str(card_of(tmp_path / "out")["settings"]["fingerprint"])
+
+    first = fingerprint(tmp_path / "data")
+    assert set(card_of(tmp_path / "out")["datasets"]) == {"nih_chestxray14", "chestx_det"}
+    table = tmp_path / "data" / "chestx_det" / "ChestX_Det_train.json"
+    table.write_text(table.read_text().replace("0", "1", 1))
+    second = fingerprint(tmp_path / "data")
+    (tmp_path / "data").rename(tmp_path / "moved")
+    third = fingerprint(tmp_path / "moved")
+    assert len({first, second, third}) == 3
+    assert f"{tmp_path}/moved/" in (tmp_path / "out" / "train.jsonl").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--root", "no_such_set=x"], "expected one of phantom"),
-        (["--root", "nih_chestxray14"], "--root nih_chestxray14: expected NAME=VALUE"),
+        ([], "expected the folder of at least one dataset (open_i"),
+        (["--root", "no_such_set=x"], "expected some of phantom"),
+        (["--root", "nih_chestxray14"], "expected a folder with a sub-folder for each dataset at nih_chestxray14"),
+        (["--root", "here", "--root", "there"], "expected one --root FOLDER, found 2"),
         (["--set", "order"], "--set order: expected NAME=VALUE"),
         (["--set", "order=random"], "order: expected one of reading, shuffled"),
         (["--set", "order=["], "expected a value, found '['"),
-        (["--option", "phantom.check_images=false"], "expected one of the datasets"),
-        (["--root", "phantom=x", "--option", "phantom.colour=red"], "phantom: unknown option colour; its reader has"),
-        (["--source", "phantom"], "--source phantom: expected one --root FOLDER, found 0"),
+        (["--root", "open_i=x", "--option", "phantom.seed=1"], "that are read (open_i) only, found phantom"),
+        (["--root", "open_i=x", "--option", "open_i.colour=red"], "open_i: unknown option colour; its reader has"),
+        (["--source", "phantom"], "expected one --root FOLDER for phantom, found 0"),
         (["--mixture", "nothing"], "expected a YAML file or one of laptop"),
+        (["--mixture", "laptop", "--root", "x"], "laptop: a mixture of one dataset; name it with --source"),
     ],
 )
 def test_wrong_arguments_are_explained(

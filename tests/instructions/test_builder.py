@@ -120,6 +120,21 @@ def test_uncertain_findings_are_positive_by_default_and_otherwise_as_asked(make_
         LabelSemantics(uncertain_as="maybe")  # type: ignore[arg-type]
 
 
+def test_a_film_without_a_finding_gives_a_pair_even_where_an_overruled_label_is_uncertain(
+    make_study: MakeStudy,
+) -> None:
+    study = make_study(source="chexpert", findings={"no finding": 1, "edema": -1}, abnormalities={})
+    left_out = compact_semantics(uncertain_as="ignore")
+    for task in ("abnormality_classification", "abnormality_detection"):
+        assert ask(study, task, options=left_out).answer == "No finding."
+    with pytest.raises(BuildError, match="uncertain finding"):
+        ask(
+            study,
+            "abnormality_classification",
+            options=compact_semantics(uncertain_as="ignore", no_finding_as="ignore"),
+        )
+
+
 def test_a_study_without_labels_is_negative_by_default_or_left_out(make_study: MakeStudy) -> None:
     study = make_study(findings={}, abnormalities={})
     with pytest.raises(BuildError, match="study without labels"):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radvlm_course.instructions.labels import PAPER, LabelSemantics, present_findings
+from radvlm_course.instructions.labels import PAPER, LabelSemantics, is_undecided, present_findings
 from radvlm_course.records import Study
 
 MakeStudy = Callable[..., Study]
@@ -41,6 +41,28 @@ def test_only_a_certain_no_finding_overrules(make_study: MakeStudy, value: int) 
 def test_an_absent_device_stays_absent(make_study: MakeStudy) -> None:
     study = make_study(source="chexpert", findings={"no finding": 1, "support devices": 0}, abnormalities={})
     assert present_findings(study) == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "option", "findings", "undecided"),
+    [
+        ("mimic_cxr", "paper", {"no finding": 1, "edema": -1}, True),
+        ("chexpert", "paper", {"no finding": 1, "edema": -1}, False),
+        ("chexpert", "ignore", {"no finding": 1, "edema": -1}, True),
+        ("mimic_cxr", "others_absent", {"no finding": 1, "edema": -1}, False),
+        ("mimic_cxr", "others_absent", {"no finding": 1, "support devices": -1}, True),
+        ("mimic_cxr", "others_absent", {"no finding": -1, "edema": -1}, True),
+        ("mimic_cxr", "others_absent", {"no finding": -1, "edema": 0}, False),
+    ],
+)
+def test_a_label_that_no_finding_makes_absent_is_no_longer_uncertain(
+    make_study: MakeStudy, source: str, option: str, findings: dict[str, int], undecided: bool
+) -> None:
+    study = make_study(source=source, findings=findings, abnormalities={})
+    semantics = LabelSemantics(uncertain_as="ignore", no_finding_as=option)  # type: ignore[arg-type]
+    assert is_undecided(study, semantics) is undecided
+    assert not is_undecided(study, LabelSemantics(no_finding_as=option))  # type: ignore[arg-type]
+    assert not is_undecided(study, LabelSemantics("negative", no_finding_as=option))  # type: ignore[arg-type]
 
 
 def test_an_unknown_option_is_refused() -> None:

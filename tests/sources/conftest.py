@@ -4,7 +4,7 @@ import csv
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from radvlm_course.boxes import Box
 from radvlm_course.records import Study
 from radvlm_course.sources import ReadReport, SourceError, SourceWarning, get_reader
 
+SPLITS = ("train", "validation", "test")
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
@@ -88,7 +89,7 @@ class Reading:
     """All that a reader gave of the three splits.
 
     Attributes:
-        found: study id -> study.
+        found: study id -> study, in the order of reading.
         reports: split -> its report.
         skipped, noted: reason -> count, over the splits.
     """
@@ -98,15 +99,28 @@ class Reading:
     skipped: Counter[str] = field(default_factory=Counter)
     noted: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def studies(self) -> list[Study]:
+        return list(self.found.values())
+
+    @property
+    def counted(self) -> Counter[str]:
+        """Everything that was skipped or noted."""
+        return self.skipped + self.noted
+
 
 @pytest.fixture(scope="session")
 def read_all() -> Callable[..., Reading]:
-    """Read every split of a dataset: no study may come twice, and no patient in two splits."""
+    """Read the splits of a dataset: no study may come twice, and no patient in two splits.
 
-    def read(name: str, root: Path, **options: Any) -> Reading:
+    ``bad_inputs`` says how many bad inputs the test has put there; the end of the run shows their sum for each reader.
+    """
+
+    def read(name: str, root: Path, *, splits: Sequence[str] = SPLITS, bad_inputs: int = 0, **options: Any) -> Reading:
+        _TRIED[name] += bad_inputs
         reading = Reading()
         split_of: dict[str, str] = {}
-        for split in ("train", "validation", "test"):
+        for split in splits:
             report = reading.reports[split] = ReadReport()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SourceWarning)
@@ -133,39 +147,26 @@ def real_data() -> Path:
 
 # -- bad inputs ------------------------------------------------------------------------------------------------------
 
+BAD_INPUTS = "bad inputs tried on the reader of "  # how the property of a test's result begins
 _TRIED: Counter[str] = Counter()
 _JUNK = ("", " ", "nan", "inf", "1e400", "-5", "0", "7", "99999", "null", "[]", "{}", '"', "\x00", "é", "No finding")
 _TOKEN = re.compile(r'([,\n"\[\]{}:<>/]+)')
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for name, count in sorted(_TRIED.items()):
-        terminalreporter.write_line(f"bad inputs tried on the reader of {name}: {count}")
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Send what a test has tried along with its result: ``tests/conftest.py`` adds it up where all results arrive."""
+    before = _TRIED.copy()
+    try:
+        return (yield)
+    finally:
+        item.user_properties += [(f"{BAD_INPUTS}{name}", count) for name, count in (_TRIED - before).items()]
 
 
 @pytest.fixture(scope="session")
 def tried() -> Counter[str]:
-    """Reader -> how many bad inputs it was given; the tests count, and the end of the run shows it."""
+    """Reader -> how many bad inputs it was given, for tests that do not use ``read_all``."""
     return _TRIED
-
-
-@pytest.fixture(scope="session")
-def read_dataset() -> Callable[..., tuple[list[Study], ReadReport]]:
-    """Reads all splits; checks that no study comes twice and no patient is in two splits."""
-
-    def read(name: str, root: Path, **options: Any) -> tuple[list[Study], ReadReport]:
-        studies, report = [], ReadReport()
-        for split in ("train", "validation", "test"):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SourceWarning)
-                studies += get_reader(name).read(root, split, report=report, **options)
-        assert len({study.study_id for study in studies}) == len(studies) == report.read
-        assert len(dict.fromkeys((study.patient_id, study.split) for study in studies)) == len(
-            {study.patient_id for study in studies}
-        )
-        return studies, report
-
-    return read
 
 
 class Table:
@@ -234,9 +235,7 @@ def damaged_bytes() -> Callable[[bytes, st.DataObject], bytes]:
 
 
 @pytest.fixture(scope="session")
-def survives_damage(
-    tried: Counter[str], read_dataset: Callable[..., tuple[list[Study], ReadReport]]
-) -> Callable[[str, Path, list[Path], st.DataObject], None]:
+def survives_damage(read_all: Callable[..., Reading]) -> Callable[[str, Path, list[Path], st.DataObject], None]:
     """Damages a table as hypothesis draws it and reads: nothing but a SourceError, and no study lost uncounted."""
     whole: dict[Path, int] = {}
 
@@ -258,16 +257,15 @@ def survives_damage(
         path = data.draw(st.sampled_from(tables))
         original = path.read_bytes()
         if root not in whole:
-            whole[root] = len(read_dataset(name, root, check_images=False)[0])
+            whole[root] = len(read_all(name, root, check_images=False).found)
         try:
             path.write_text(damaged(original.decode(), data), encoding="utf-8")
-            tried[name] += 1
             try:
-                studies, report = read_dataset(name, root, check_images=False)
+                reading = read_all(name, root, bad_inputs=1, check_images=False)
             except SourceError as error:
                 assert str(root) in str(error)
                 return
-            assert len(studies) >= whole[root] or report.skipped
+            assert len(reading.found) >= whole[root] or reading.skipped
         finally:
             path.write_bytes(original)
 

@@ -209,14 +209,14 @@ def test_a_faulty_object_is_counted_and_the_others_are_kept(
     layout: Path, read_all: Callable[..., Any], item: Any, reason: str
 ) -> None:
     write_objects(graph_of(layout), [region("spine", 40, 0, 56, 64), item])
-    reading = read_all("chest_imagenome", layout)
+    reading = read_all("chest_imagenome", layout, bad_inputs=1)
     assert reading.skipped == {reason: 1} and len(reading.found) == 6
     assert list(next(read(layout, "train")).structures) == ["spine"]
 
 
 def test_a_box_partly_outside_is_cut_and_counted(layout: Path, read_all: Callable[..., Any]) -> None:
     write_objects(graph_of(layout), [region("abdomen", -10, 48, 48, 80)])
-    reading = read_all("chest_imagenome", layout)
+    reading = read_all("chest_imagenome", layout, bad_inputs=1)
     assert reading.noted["box partly outside the image, cut to it"] == 1
     (box,) = next(read(layout, "train")).structures["abdomen"]
     assert box.to_list() == [0, 0.75, 0.5, 1]
@@ -242,7 +242,7 @@ def test_a_missing_or_unreadable_scene_graph_is_counted(
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    reading = read_all("chest_imagenome", layout)
+    reading = read_all("chest_imagenome", layout, bad_inputs=1)
     assert reading.skipped == {reason: 1} and len(reading.found) == 5
     assert path.name.removesuffix("_SceneGraph.json") in reading.reports["train"].places[reason][0]
 
@@ -317,7 +317,7 @@ def test_damaged_rows_are_counted_by_reason(layout: Path, read_all: Callable[...
     table.save()
     with pytest.warns(SourceWarning, match="chest_imagenome, train: 3 studies read"):
         list(read(layout, "train"))
-    assert read_all("chest_imagenome", layout).skipped == {
+    assert read_all("chest_imagenome", layout, bad_inputs=4).skipped == {
         "second row of an image": 1,
         "row whose identifiers are not as MIMIC-CXR writes them": 1,
         "image whose original size MIMIC-CXR's metadata does not give": 1,
@@ -335,7 +335,7 @@ def test_whatever_stands_in_a_table_every_row_is_delivered_or_counted(
     content = path.read_bytes()
     open_table(path).damage(data)
     try:
-        reading = read_all("chest_imagenome", fuzzed, check_images=False)
+        reading = read_all("chest_imagenome", fuzzed, bad_inputs=1, check_images=False)
     except SourceError as error:
         assert "expected every patient in one split" in str(error)
     else:
@@ -359,7 +359,7 @@ def test_whatever_stands_in_a_scene_graph_every_film_and_object_is_delivered_or_
     drawn = data.draw(objects)
     write_objects(path, drawn)
     try:
-        reading = read_all("chest_imagenome", fuzzed, check_images=False)
+        reading = read_all("chest_imagenome", fuzzed, bad_inputs=1, check_images=False)
     finally:
         path.write_bytes(content)
     first = path.name.removesuffix("_SceneGraph.json")
@@ -377,7 +377,7 @@ def test_damaged_bytes_are_read_or_are_an_error_that_names_the_file(
     content = path.read_bytes()
     path.write_bytes(damaged_bytes(content, data))
     try:
-        reading = read_all("chest_imagenome", fuzzed, check_images=False)
+        reading = read_all("chest_imagenome", fuzzed, bad_inputs=1, check_images=False)
     except SourceError as error:
         assert any(name in str(error) for name in SPLITS)
     else:

@@ -200,7 +200,7 @@ def test_a_size_that_the_metadata_lacks_is_taken_from_the_file(
 ) -> None:
     open_table(layout / METADATA).change(1, "Rows", cell)
     for check in (True, False):
-        reading = read_all("mimic_cxr", layout, check_images=check)
+        reading = read_all("mimic_cxr", layout, bad_inputs=int(check), check_images=check)
         assert reading.noted["image whose size the metadata does not give, taken from the file"] == 1
         assert {study.image_size for study in reading.found.values()} == {(96, 64)}
 
@@ -211,7 +211,7 @@ def test_a_film_that_cannot_be_decoded_is_counted(
 ) -> None:
     path = film(layout)
     path.write_bytes(path.read_bytes()[:700] if content is None else content)
-    reading = read_all("mimic_cxr", layout)
+    reading = read_all("mimic_cxr", layout, bad_inputs=1)
     assert len(reading.found) == 6 and reading.skipped == {"image file that cannot be decoded": 1}
     assert path.name in reading.reports["train"].places["image file that cannot be decoded"][0]
 
@@ -276,7 +276,7 @@ def test_a_missing_or_unreadable_report_is_counted_and_the_film_is_kept(
     other = layout / "files/p10/p10000001/s50000002.txt"
     other.unlink()
     other.mkdir()  # reading a folder fails for every user
-    reading = read_all("mimic_cxr", layout)
+    reading = read_all("mimic_cxr", layout, bad_inputs=2)
     assert len(reading.found) == 7
     assert reading.noted["study without a report file"] == reading.noted["report file that cannot be read"] == 1
 
@@ -305,7 +305,7 @@ def test_damaged_rows_are_counted_by_reason(layout: Path, read_all: Callable[...
     labels.rows.append(["short"])
     labels.rows.remove(labels.rows[7])
     labels.save()
-    reading = read_all("mimic_cxr", layout)
+    reading = read_all("mimic_cxr", layout, bad_inputs=16)
     assert len(reading.found) == 7
     assert reading.skipped == {
         "row of the metadata whose identifiers are not as MIMIC-CXR writes them": 2,
@@ -341,7 +341,7 @@ def test_whatever_stands_in_a_table_every_film_is_delivered_or_counted(
     content = path.read_bytes()
     open_table(path).damage(data)
     try:
-        reading = read_all("mimic_cxr", fuzzed, check_images=False)
+        reading = read_all("mimic_cxr", fuzzed, bad_inputs=1, check_images=False)
     except SourceError as error:
         assert "expected every patient in one split" in str(error)  # nothing else stops everything
     else:
@@ -365,7 +365,7 @@ def test_damaged_bytes_are_read_or_are_an_error_that_names_the_file(
     content = path.read_bytes()
     path.write_bytes(damaged_bytes(content, data))
     try:
-        read_all("mimic_cxr", fuzzed, check_images=False)
+        read_all("mimic_cxr", fuzzed, bad_inputs=1, check_images=False)
     except SourceError as error:
         assert path.name in str(error)
     finally:

@@ -188,7 +188,7 @@ def test_a_faulty_row_is_counted_and_the_others_are_kept(
 ) -> None:
     before = read_all("ms_cxr", layout).found
     open_table(layout / CSV).add(1, **changed)
-    reading = read_all("ms_cxr", layout)
+    reading = read_all("ms_cxr", layout, bad_inputs=1)
     assert reading.skipped == {reason: 1} and reading.found == before
 
 
@@ -216,7 +216,7 @@ def test_a_row_cut_short_is_counted_and_a_box_partly_outside_is_cut(
     table.add(1, x="72", y="-16", w="48", h="32", label_text="edge")
     table.rows.append(table.rows[1][:4])
     table.save()
-    reading = read_all("ms_cxr", layout)
+    reading = read_all("ms_cxr", layout, bad_inputs=2)
     assert reading.skipped == {"row with too few cells": 1}
     assert reading.noted == {"box partly outside the image, cut to it": 1}
     assert [study.phrases["edge"] for study in reading.found.values() if "edge" in study.phrases] == [
@@ -252,7 +252,7 @@ def test_a_faulty_annotation_is_counted_and_the_others_are_kept(
     good = content["annotations"][0]
     content["annotations"].append(good | changed if isinstance(changed, dict) else changed)
     (coco / JSON).write_text(json.dumps(content))
-    reading = read_all("ms_cxr", coco)
+    reading = read_all("ms_cxr", coco, bad_inputs=1)
     assert reading.skipped == {reason: 1} and reading.found == before
 
 
@@ -300,7 +300,7 @@ def test_whatever_stands_in_a_table_every_box_is_delivered_or_counted(
     content = path.read_bytes()
     open_table(path).damage(data)
     try:
-        reading = read_all("ms_cxr", fuzzed, split_from=split_from, annotations=CSV, check_images=False)
+        reading = read_all("ms_cxr", fuzzed, bad_inputs=1, split_from=split_from, annotations=CSV, check_images=False)
     except SourceError as error:
         assert "expected every patient in one split" in str(error)
     else:
@@ -337,7 +337,7 @@ def test_whatever_stands_in_a_coco_file_every_annotation_is_delivered_or_counted
             items[position] = data.draw(values)
     (fuzzed / JSON).write_text(json.dumps(content))
     try:
-        reading = read_all("ms_cxr", fuzzed, annotations=JSON, check_images=False)
+        reading = read_all("ms_cxr", fuzzed, bad_inputs=1, annotations=JSON, check_images=False)
     finally:
         (fuzzed / JSON).write_bytes(original)
     kept = sum(len(boxes) for study in reading.found.values() for boxes in study.phrases.values())
@@ -355,7 +355,7 @@ def test_damaged_bytes_are_read_or_are_an_error_that_names_the_file(
     content = (fuzzed / name).read_bytes()
     (fuzzed / name).write_bytes(damaged_bytes(content, data))
     try:
-        read_all("ms_cxr", fuzzed, annotations=name, check_images=False)
+        read_all("ms_cxr", fuzzed, bad_inputs=1, annotations=name, check_images=False)
     except SourceError as error:
         assert name in str(error)
     finally:

@@ -1,7 +1,6 @@
 """PadChest-GR on small layouts: sentences, boxes of either reader, views, guarded splits, and damaged data."""
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ from PIL import Image
 from radvlm_course.boxes import Box
 from radvlm_course.phantoms.layouts_open import write_padchest_gr_layout
 from radvlm_course.records import Study
-from radvlm_course.sources import ReadReport, SourceError
+from radvlm_course.sources import SourceError
 from radvlm_course.sources.padchest_gr import PAPER_PROJECTIONS, read
 
 REPORTS, MASTER = "grounded_reports_20240819.json", "master_table.csv"
 PADCHEST = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
-ReadAll = Callable[..., tuple[list[Study], ReadReport]]
 FINDINGS = [
     {
         "sentence_en": "Bilateral pleural  effusion.",
@@ -100,25 +98,25 @@ def test_language_and_reader_can_be_chosen(root: Path) -> None:
             read(root, "train", **wrong)
 
 
-def test_views_come_from_the_table_of_padchest_and_can_be_filtered(root: Path, read_dataset: ReadAll) -> None:
+def test_views_come_from_the_table_of_padchest_and_can_be_filtered(root: Path, read_all: Callable[..., Any]) -> None:
     with pytest.raises(SourceError, match=f"expected {PADCHEST}"):
         read(root, "train", projections=PAPER_PROJECTIONS)
     lines = ["ImageID,Projection,Report", "s1.png,PA,x", "s3.png,AP_horizontal,x", "s2.png"]
     (root / PADCHEST).write_text("\n".join(lines))
-    studies, report = read_dataset("padchest_gr", root)
-    assert {study.study_id: study.view for study in studies} == {"s1": "PA", "s3": "AP", "s2": ""}
-    assert dict(report.skipped) == {"row with too few cells": 1}
-    studies, report = read_dataset("padchest_gr", root, projections=PAPER_PROJECTIONS)
-    assert [study.study_id for study in studies] == ["s1"]
-    assert report.skipped["film of another projection than asked for"] == 2
+    reading = read_all("padchest_gr", root)
+    assert {name: study.view for name, study in reading.found.items()} == {"s1": "PA", "s3": "AP", "s2": ""}
+    assert dict(reading.skipped) == {"row with too few cells": 1}
+    reading = read_all("padchest_gr", root, projections=PAPER_PROJECTIONS)
+    assert list(reading.found) == ["s1"]
+    assert reading.skipped["film of another projection than asked for"] == 2
 
 
-def test_a_patient_in_two_splits_stays_in_the_more_guarded_one(root: Path, read_dataset: ReadAll) -> None:
+def test_a_patient_in_two_splits_stays_in_the_more_guarded_one(root: Path, read_all: Callable[..., Any]) -> None:
     path = root / MASTER
     path.write_text(path.read_text().replace("train,p3", "train,p2"))
-    studies, report = read_dataset("padchest_gr", root)
-    assert {study.study_id: study.split for study in studies} == {"s1": "train", "s2": "test"}
-    assert dict(report.skipped) == {"study of a patient who is also in a more guarded split": 1}
+    reading = read_all("padchest_gr", root)
+    assert {name: study.split for name, study in reading.found.items()} == {"s1": "train", "s2": "test"}
+    assert dict(reading.skipped) == {"study of a patient who is also in a more guarded split": 1}
 
 
 SENTENCE = {"sentence_en": "Mass.", "abnormal": True}
@@ -171,39 +169,35 @@ BAD_MASTER_ROWS = {
 
 @pytest.mark.parametrize(("finding", "reason"), BAD_FINDINGS)
 def test_a_bad_finding_is_counted_and_the_others_read(
-    root: Path, read_dataset: ReadAll, tried: Counter[str], finding: Any, reason: str
+    root: Path, read_all: Callable[..., Any], finding: Any, reason: str
 ) -> None:
     write_entries(root, [entry("s1", [finding, *FINDINGS]), entry("s2"), entry("s3", [SENTENCE])])
-    tried["padchest_gr"] += 1
-    studies, report = read_dataset("padchest_gr", root)
-    assert set(report.skipped + report.noted) == {reason}
-    assert len(studies) == 3 and len(studies[0].phrases) >= 2 and studies[0].findings["pneumothorax"] == 0
+    reading = read_all("padchest_gr", root, bad_inputs=1)
+    assert set(reading.counted) == {reason}
+    first = reading.studies[0]
+    assert len(reading.found) == 3 and len(first.phrases) >= 2 and first.findings["pneumothorax"] == 0
 
 
 @pytest.mark.parametrize(("bad", "reason"), BAD_ENTRIES)
 def test_a_bad_entry_is_counted_and_the_others_read(
-    root: Path, read_dataset: ReadAll, tried: Counter[str], bad: Any, reason: str
+    root: Path, read_all: Callable[..., Any], bad: Any, reason: str
 ) -> None:
     films = root / "Padchest_GR_files"
     (films / "cut.png").write_bytes((films / "s1.png").read_bytes()[:100])
     write_entries(root, [entry("s1"), bad, entry("s2")])
-    tried["padchest_gr"] += 1
-    studies, report = read_dataset("padchest_gr", root)
-    unlisted = report.skipped.pop("image file that the JSON file does not list", 0)
-    assert report.skipped + report.noted == {reason: 1} and unlisted >= 1
-    assert {"s1", "s2"} <= {study.study_id for study in studies}
+    reading = read_all("padchest_gr", root, bad_inputs=1)
+    unlisted = reading.skipped.pop("image file that the JSON file does not list", 0)
+    assert reading.counted == {reason: 1} and unlisted >= 1
+    assert {"s1", "s2"} <= set(reading.found)
 
 
 @pytest.mark.parametrize("row", BAD_MASTER_ROWS)
-def test_a_bad_row_of_the_master_table_is_counted_once(
-    root: Path, read_dataset: ReadAll, tried: Counter[str], row: str
-) -> None:
+def test_a_bad_row_of_the_master_table_is_counted_once(root: Path, read_all: Callable[..., Any], row: str) -> None:
     path = root / MASTER
     path.write_text("\n".join([*path.read_text().split("\n")[:-1], row]))
-    tried["padchest_gr"] += 1
-    studies, report = read_dataset("padchest_gr", root)
-    assert dict(report.skipped) == {BAD_MASTER_ROWS[row]: 1, "study that the master table does not list": 1}
-    assert {study.study_id for study in studies} == {"s1", "s2"}
+    reading = read_all("padchest_gr", root, bad_inputs=1)
+    assert dict(reading.skipped) == {BAD_MASTER_ROWS[row]: 1, "study that the master table does not list": 1}
+    assert set(reading.found) == {"s1", "s2"}
 
 
 def test_a_study_is_not_called_normal_if_a_sentence_was_lost(root: Path) -> None:

@@ -128,7 +128,49 @@ LAYOUTS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "findings and impression in one": (
         "COMPARISON: None.\nFINDINGS AND IMPRESSION: Large heart.\n",
         "Large heart.",
+        "impression",
+        (),
+    ),
+    "a text under REPORT and no usual heading": (
+        "INDICATION: Cough.\n\nREPORT: The lungs\nare clear.\n\nNo effusion.\n",
+        "The lungs are clear. No effusion.",
+        "loose",
+        ("loose heading",),
+    ),
+    "organs under REPORT": (
+        "REPORT:\nLUNGS: Clear.\nHEART: Large.\n",
+        "LUNGS: Clear. HEART: Large.",
+        "loose",
+        ("loose heading",),
+    ),
+    "an opinion only, its second word": (
+        "OPINION: ___\n\nSUMMARY: Normal.\n\nOPINION: Clear lungs.\n",
+        "Clear lungs.",
+        "loose",
+        ("loose heading",),
+    ),
+    "REPORT as the title of findings": (
+        "REPORT:\n\nINDICATION: Cough.\n\nFINDINGS: Clear lungs.\n",
+        "Clear lungs.",
         "findings",
+        (),
+    ),
+    "REPORT beside an impression": (
+        "REPORT: The heart is large.\n\nIMPRESSION: Cardiomegaly.\n",
+        "Cardiomegaly.",
+        "impression",
+        (),
+    ),
+    "REPORT behind findings": (
+        "FINDINGS: Large heart.\n\nREPORT: Dictated and read.\n",
+        "Large heart.",
+        "findings",
+        (),
+    ),
+    "a summary behind an impression": (
+        "IMPRESSION: Cardiomegaly.\n\nSUMMARY: One finding.\n",
+        "Cardiomegaly.",
+        "impression",
         (),
     ),
     "a longer heading": (
@@ -242,7 +284,7 @@ def test_every_issue_has_a_sentence_and_a_report_that_shows_it() -> None:
     assert "empty impression" in describe_film("IMPRESSION:\n").issues
 
 
-HEADINGS = ("FINDINGS", "IMPRESSION", "Findings", "LUNGS", "FINAL REPORT", "PORTABLE CHEST", "COMPARISON", "QUALITY")
+HEADINGS = ("FINDINGS", "IMPRESSION", "Findings", "LUNGS", "FINAL REPORT", "REPORT", "PORTABLE CHEST", "QUALITY")
 MARKS = (":", ": ", "\n", "\n\n", " ", "___", "______", "5:30", ".", "clear", "1.", "\r\n", "\t", "é", "\x00", "(Cont)")
 pieces = st.sampled_from(HEADINGS + MARKS)
 reports = st.one_of(st.lists(pieces, max_size=40).map("".join), st.text(max_size=300))

@@ -1,9 +1,9 @@
 """RSNA pneumonia on its real films, on small layouts, and on damaged data."""
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,14 +15,15 @@ from radvlm_course.boxes import Box
 from radvlm_course.phantoms.dicom_files import write_dicom
 from radvlm_course.phantoms.layouts_open import write_rsna_layout
 from radvlm_course.records import Study
-from radvlm_course.sources import ReadReport, SourceError
+from radvlm_course.sources import SourceError
 from radvlm_course.sources.rsna_pneumonia import read
 
 LABELS, DETAILS = "stage_2_train_labels.csv", "stage_2_detailed_class_info.csv"
 MAPPING, FILMS = "pneumonia-challenge-dataset-mappings_2018.json", "stage_2_train_images"
+NO_CLASSES = f"film without opacity, taken as normal since there is no {DETAILS}"
+ReadAll = Callable[..., Any]
 HEADER = "patientId,x,y,width,height,Target"
 ROWS = ["a,10,20,30,40,1", "a,60,20,30,40,1", "b,,,,,0", "c,,,,,0"]
-ReadAll = Callable[..., tuple[list[Study], ReadReport]]
 
 
 @pytest.fixture
@@ -37,21 +38,22 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_real_films_and_boxes_are_read(real_data: Path, tmp_path: Path, read_dataset: ReadAll) -> None:
+def test_the_real_films_and_boxes_are_read(real_data: Path, tmp_path: Path, read_all: ReadAll) -> None:
     (tmp_path / LABELS).symlink_to(real_data / "rsna" / "boxes.csv")
     (tmp_path / FILMS).mkdir()
     for path in (real_data / "rsna").glob("*.dcm"):
         (tmp_path / FILMS / path.name).symlink_to(path)
-    studies, report = read_dataset("rsna_pneumonia", tmp_path)
-    assert dict(report.skipped) == {"image file that the label table does not list": 1} and not report.noted
-    found = {study.study_id[:4]: study for study in studies}
+    reading = read_all("rsna_pneumonia", tmp_path)
+    assert dict(reading.skipped) == {"image file that the label table does not list": 1}
+    assert dict(reading.noted) == {NO_CLASSES: 2}  # the table of classes is not among the real files
+    found = {study.study_id[:4]: study for study in reading.studies}
     assert {name: study.view for name, study in found.items()} == {
         "008c": "PA",
         "009e": "PA",
         "00ae": "AP",
         "012a": "AP",
     }
-    assert all(study.image_size == (1024, 1024) for study in studies)
+    assert all(study.image_size == (1024, 1024) for study in reading.studies)
     assert found["00ae"].abnormalities["lung opacity"] == (
         Box(288 / 1024, 322 / 1024, 382 / 1024, 457 / 1024),
         Box(547 / 1024, 299 / 1024, 666 / 1024, 464 / 1024),
@@ -59,10 +61,10 @@ def test_the_real_films_and_boxes_are_read(real_data: Path, tmp_path: Path, read
     assert found["008c"].findings == {"lung opacity": 0} and not found["008c"].abnormalities
 
 
-def test_boxes_classes_and_views_are_read(root: Path, read_dataset: ReadAll) -> None:
-    studies, report = read_dataset("rsna_pneumonia", root)
-    found = {study.study_id: study for study in studies}
-    assert not report.skipped and not report.noted
+def test_boxes_classes_and_views_are_read(root: Path, read_all: ReadAll) -> None:
+    reading = read_all("rsna_pneumonia", root)
+    found = reading.found
+    assert not reading.counted
     boxes = found["a"].abnormalities["lung opacity"]
     assert [box.to_list() for box in boxes] == [
         pytest.approx([0.1, 0.2, 0.4, 0.6]),
@@ -71,15 +73,26 @@ def test_boxes_classes_and_views_are_read(root: Path, read_dataset: ReadAll) -> 
     assert found["a"].findings == {"lung opacity": 1}
     assert found["b"].findings == {"lung opacity": 0, "other abnormality": 1}
     assert found["c"].findings == {"lung opacity": 0, "other abnormality": 0}
-    assert {study.view for study in studies} == {"AP"}
+    assert {study.view for study in reading.studies} == {"AP"}
 
 
-def test_the_mapping_gives_the_real_patient(root: Path, read_dataset: ReadAll) -> None:
+def test_without_the_table_of_classes_every_film_that_may_be_abnormal_is_counted(root: Path, read_all: ReadAll) -> None:
+    (root / DETAILS).unlink()
+    reading = read_all("rsna_pneumonia", root)
+    assert {name: study.findings for name, study in reading.found.items()} == {
+        "a": {"lung opacity": 1},
+        "b": {"lung opacity": 0},
+        "c": {"lung opacity": 0},
+    }
+    assert dict(reading.counted) == {NO_CLASSES: 2}
+
+
+def test_the_mapping_gives_the_real_patient(root: Path, read_all: ReadAll) -> None:
     names = {"a": "00000001_000.png", "b": "00000001_001.png", "c": "00000002_000.png"}
     entries = [{"subset_img_id": ours, "img_id": nih, "orig_labels": []} for ours, nih in names.items()]
     (root / MAPPING).write_text(json.dumps(entries))
-    studies, _ = read_dataset("rsna_pneumonia", root)
-    assert {study.study_id: study.patient_id for study in studies} == {
+    reading = read_all("rsna_pneumonia", root)
+    assert {name: study.patient_id for name, study in reading.found.items()} == {
         "a": "00000001",
         "b": "00000001",
         "c": "00000002",
@@ -93,6 +106,7 @@ def test_the_mapping_gives_the_real_patient(root: Path, read_dataset: ReadAll) -
 def test_many_patients_are_shared_out_as_asked_and_never_twice(tmp_path: Path) -> None:
     names = [f"p{number}" for number in range(400)]
     (tmp_path / LABELS).write_text("\n".join([HEADER, *(f"{name},,,,,0" for name in names)]))
+    (tmp_path / DETAILS).write_text("\n".join(["patientId,class", *(f"{name},Normal" for name in names)]))
     (tmp_path / FILMS).mkdir()
     for name in names:
         (tmp_path / FILMS / f"{name}.dcm").touch()
@@ -113,15 +127,15 @@ def test_without_checking_no_film_is_opened(root: Path) -> None:
     assert len(studies) == 3 and {study.image_size for study in studies} == {(1024, 1024)}
 
 
-def test_a_converted_film_keeps_size_and_view(root: Path, read_dataset: ReadAll) -> None:
+def test_a_converted_film_keeps_size_and_view(root: Path, read_all: ReadAll) -> None:
     pictures = root / f"{FILMS}_png"
     pictures.mkdir()
     for name in "abc":
         Image.new("L", (10, 10), 50).save(pictures / f"{name}.png")
     lines = ["image,source,width,height,view,remarks", *(f"{name}.png,{name}.dcm,100,100,PA," for name in "abc")]
     (pictures / "image_sizes.csv").write_text("\n".join(lines))
-    studies, _ = read_dataset("rsna_pneumonia", root)
-    first = next(study for study in studies if study.study_id == "a")
+    reading = read_all("rsna_pneumonia", root)
+    first = reading.found["a"]
     assert first.image_path.endswith("a.png") and (first.view, first.image_size) == ("PA", (100, 100))
     assert first.abnormalities["lung opacity"][0].to_list() == pytest.approx([0.1, 0.2, 0.4, 0.6])
 
@@ -146,24 +160,21 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("row", BAD_ROWS)
-def test_a_bad_row_is_counted_and_the_rest_read(
-    root: Path, read_dataset: ReadAll, tried: Counter[str], row: str
-) -> None:
+def test_a_bad_row_is_counted_and_the_rest_read(root: Path, read_all: ReadAll, row: str) -> None:
     if row.startswith("cut"):
         (root / FILMS / "cut.dcm").write_bytes((root / FILMS / "a.dcm").read_bytes()[:-300])
     (root / LABELS).write_text("\n".join([HEADER, *ROWS, row]))
-    tried["rsna_pneumonia"] += 1
-    studies, report = read_dataset("rsna_pneumonia", root)
-    assert report.skipped + report.noted == {BAD_ROWS[row]: 1}
-    assert {study.study_id for study in studies} == {"a", "b", "c"}
-    assert next(study for study in studies if study.study_id == "a").findings["lung opacity"] == 1
+    reading = read_all("rsna_pneumonia", root, bad_inputs=1)
+    assert reading.counted == {BAD_ROWS[row]: 1}
+    assert set(reading.found) == {"a", "b", "c"}
+    assert reading.found["a"].findings["lung opacity"] == 1
 
 
-def test_a_film_of_bad_rows_only_is_counted(root: Path, read_dataset: ReadAll) -> None:
+def test_a_film_of_bad_rows_only_is_counted(root: Path, read_all: ReadAll) -> None:
     (root / LABELS).write_text("\n".join([HEADER, *ROWS[:3], "c,,,,,?"]))
-    studies, report = read_dataset("rsna_pneumonia", root)
-    assert dict(report.skipped) == {"film without a usable row": 1, "row whose Target is neither 0 nor 1": 1}
-    assert {study.study_id for study in studies} == {"a", "b"}
+    reading = read_all("rsna_pneumonia", root)
+    assert dict(reading.skipped) == {"film without a usable row": 1, "row whose Target is neither 0 nor 1": 1}
+    assert set(reading.found) == {"a", "b"}
 
 
 @pytest.mark.parametrize(
@@ -175,15 +186,12 @@ def test_a_film_of_bad_rows_only_is_counted(root: Path, read_dataset: ReadAll) -
         ("c", "row with too few cells"),
     ],
 )
-def test_classes_that_say_something_else_are_counted(
-    root: Path, read_dataset: ReadAll, tried: Counter[str], line: str, reason: str
-) -> None:
+def test_classes_that_say_something_else_are_counted(root: Path, read_all: ReadAll, line: str, reason: str) -> None:
     path = root / DETAILS
     path.write_text("\n".join([*(old for old in path.read_text().split("\n") if old[0] != line[0]), line]))
-    tried["rsna_pneumonia"] += 1
-    studies, report = read_dataset("rsna_pneumonia", root)
-    counted = report.skipped + report.noted
-    assert counted.pop(reason) == 1 and len(studies) == 3
+    reading = read_all("rsna_pneumonia", root, bad_inputs=1)
+    counted = reading.counted
+    assert counted.pop(reason) == 1 and len(reading.found) == 3
     assert counted in ({}, {"film of an unknown class": 1})  # a class row that was cut short leaves its film without
 
 

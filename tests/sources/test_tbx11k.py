@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ from PIL import Image
 from radvlm_course.boxes import Box
 from radvlm_course.phantoms.layouts_open import write_tbx11k_layout
 from radvlm_course.records import Study
-from radvlm_course.sources import ReadReport, SourceError
+from radvlm_course.sources import SourceError
 from radvlm_course.sources.tbx11k import read
 
 CATEGORIES = ("ActiveTuberculosis", "ObsoletePulmonaryTuberculosis", "PulmonaryTuberculosis")
-ReadAll = Callable[..., tuple[list[Study], ReadReport]]
 
 
 def image(number: int, name: str, **changes: Any) -> dict[str, Any]:
@@ -73,10 +71,10 @@ def test_the_real_films_and_boxes_are_read(real_data: Path) -> None:
         read(real_data / "tbx11k", "test")
 
 
-def test_boxes_and_the_folder_make_the_findings(root: Path, read_dataset: ReadAll) -> None:
-    studies, report = read_dataset("tbx11k", root)
-    found = by_id(studies)
-    assert not report.skipped and not report.noted
+def test_boxes_and_the_folder_make_the_findings(root: Path, read_all: Callable[..., Any]) -> None:
+    reading = read_all("tbx11k", root)
+    found = reading.found
+    assert not reading.counted
     assert found["tb0001"].abnormalities == {
         "active tuberculosis": (Box(0.1, 0.1, 0.3, 0.3),),
         "latent tuberculosis": (Box(0.5, 0.5, 0.75, 0.7),),
@@ -88,23 +86,23 @@ def test_boxes_and_the_folder_make_the_findings(root: Path, read_dataset: ReadAl
     assert found["h0009"].split == "test" and found["tb0001"].split in ("train", "validation")
 
 
-def test_tuberculosis_of_unknown_kind_says_nothing_of_either(root: Path, read_dataset: ReadAll) -> None:
+def test_tuberculosis_of_unknown_kind_says_nothing_of_either(root: Path, read_all: Callable[..., Any]) -> None:
     write(root, annotations=[box(1, 3, [10, 5, 20, 10])])
-    studies, _ = read_dataset("tbx11k", root)
-    assert by_id(studies)["tb0001"].findings == {"tuberculosis": 1}
+    reading = read_all("tbx11k", root)
+    assert reading.found["tb0001"].findings == {"tuberculosis": 1}
     write(root, annotations=[])
-    studies, report = read_dataset("tbx11k", root)
-    assert by_id(studies)["tb0001"].findings == {"tuberculosis": 1} and not by_id(studies)["tb0001"].abnormalities
-    assert dict(report.noted) == {"film in tb/ without a box, taken as tuberculosis of unknown kind": 1}
+    reading = read_all("tbx11k", root)
+    assert reading.found["tb0001"].findings == {"tuberculosis": 1} and not reading.found["tb0001"].abnormalities
+    assert dict(reading.noted) == {"film in tb/ without a box, taken as tuberculosis of unknown kind": 1}
 
 
-def test_without_checking_the_json_file_is_believed(root: Path, read_dataset: ReadAll) -> None:
+def test_without_checking_the_json_file_is_believed(root: Path, read_all: Callable[..., Any]) -> None:
     for path in (root / "imgs").rglob("*.png"):
         path.unlink()
-    studies, report = read_dataset("tbx11k", root, check_images=False)
-    assert len(studies) == 4 and not report.skipped and studies[0].image_size == (100, 50)
-    _, report = read_dataset("tbx11k", root)
-    assert dict(report.skipped) == {"image file not found": 4}
+    reading = read_all("tbx11k", root, check_images=False)
+    assert len(reading.found) == 4 and not reading.skipped and reading.studies[0].image_size == (100, 50)
+    reading = read_all("tbx11k", root)
+    assert dict(reading.skipped) == {"image file not found": 4}
 
 
 def test_a_tenth_of_the_official_train_part_is_validation(root: Path) -> None:
@@ -148,29 +146,26 @@ BAD_BOXES = [
 
 @pytest.mark.parametrize(("bad", "reason"), BAD_IMAGES)
 def test_a_bad_image_is_counted_and_the_others_read(
-    root: Path, read_dataset: ReadAll, tried: Counter[str], bad: Any, reason: str
+    root: Path, read_all: Callable[..., Any], bad: Any, reason: str
 ) -> None:
     (root / "imgs" / "health" / "cut.png").write_bytes((root / "imgs" / "health" / "h0003.png").read_bytes()[:60])
     write(root, [*IMAGES, bad])
     write(root, [image(19, "health/h0019.png")], [], part="val")
     Image.new("RGB", (100, 50)).save(root / "imgs" / "health" / "h0019.png")
-    tried["tbx11k"] += 1
-    studies, report = read_dataset("tbx11k", root)
-    assert report.skipped + report.noted == {reason: 1}
-    assert {"tb0001", "s0002", "h0003", "h0019"} <= {study.study_id for study in studies}
+    reading = read_all("tbx11k", root, bad_inputs=1)
+    assert reading.counted == {reason: 1}
+    assert {"tb0001", "s0002", "h0003", "h0019"} <= set(reading.found)
 
 
 @pytest.mark.parametrize(("bad", "reason"), BAD_BOXES)
 def test_a_bad_box_is_counted_and_the_others_read(
-    root: Path, read_dataset: ReadAll, tried: Counter[str], bad: Any, reason: str
+    root: Path, read_all: Callable[..., Any], bad: Any, reason: str
 ) -> None:
     write(root, annotations=[bad, *BOXES])
-    tried["tbx11k"] += 1
-    studies, report = read_dataset("tbx11k", root)
-    assert report.skipped + report.noted == {reason: 1}
-    assert (
-        len(studies) == 4 and Box(0.5, 0.5, 0.75, 0.7) in by_id(studies)["tb0001"].abnormalities["latent tuberculosis"]
-    )
+    reading = read_all("tbx11k", root, bad_inputs=1)
+    assert reading.counted == {reason: 1}
+    latent = reading.found["tb0001"].abnormalities["latent tuberculosis"]
+    assert len(reading.found) == 4 and Box(0.5, 0.5, 0.75, 0.7) in latent
 
 
 def test_what_is_missing_is_named(root: Path) -> None:

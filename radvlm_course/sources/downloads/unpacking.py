@@ -11,7 +11,7 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -105,6 +105,31 @@ class Unpacker:
                     bar.update()
         write_whole(self._list_of(archive.name), "".join(f"{line}\n" for line in listed).encode())
         return len(listed)
+
+    def unpack_sample(self, archive: Path, count: int, into: str, strip: str, films: Sequence[str]) -> int:
+        """Unpack what is no film and the first ``count`` films of an archive that is here; returns how many films.
+
+        Args:
+            films: patterns of the films that count, below the root: an archive may begin with films without labels.
+            into, strip: as of :meth:`unpack`.
+
+        Raises:
+            FetchError: it is damaged, or a name in it points outside.
+        """
+        taken = 0
+        with archive.open("rb") as file, self._bar(f"sample of {archive.name}", count) as bar:
+            for member in members_of(file, archive.name):
+                target = self.target_of(member.name, into, strip)
+                if target is None:
+                    continue
+                if is_film(member.name):
+                    inside = target.relative_to(self.root)
+                    if taken == count or not any(inside.match(pattern) for pattern in films):
+                        continue
+                    taken += 1
+                    bar.update()
+                self.write(member, target)
+        return taken
 
     def is_unpacked(self, name: str) -> bool:
         """Whether an archive was unpacked to its end and all its files are there with their sizes."""

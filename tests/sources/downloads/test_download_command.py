@@ -141,6 +141,22 @@ def test_where_a_person_must_fetch_it_says_how_and_unpacks_what_they_fetched(run
     assert run("by_hand", "--archive", str(tmp_path / "absent.zip"))[0] == 1
 
 
+def test_a_sample_of_what_a_person_fetched_is_the_tables_and_the_first_films_that_have_labels(
+    run, tmp_path, archive_of
+) -> None:
+    archive = tmp_path / "mine.zip"
+    content = {"top/unlabelled/a.png": b"u", "top/table.csv": b"a"} | {
+        f"top/{name}": film for name, film in FILMS.items()
+    }
+    archive.write_bytes(archive_of(content, ".zip"))
+    code, shown = run("by_hand", "--archive", str(archive), "--sample", "3")
+    root = tmp_path / "root"
+    assert code == 0 and "3 films of mine.zip, which may hold more: a sample is no dataset" in shown
+    assert sorted(path.name for path in root.rglob("*.png")) == ["000.png", "001.png", "002.png"]
+    assert (root / "table.csv").read_bytes() == b"a"
+    assert "32 files unpacked" in run("by_hand", "--archive", str(archive))[1] and (root / "unlabelled/a.png").is_file()
+
+
 def test_the_list_shows_every_licence_and_wrong_options_are_refused(module, capsys) -> None:
     assert module.main(["--list"]) == 0
     assert "licence: free for all" in capsys.readouterr().out
