@@ -79,9 +79,9 @@ for text in (
 
 # %%
 from IPython.display import Markdown
-from radvlm_course.thinking.prompts import reading_guide
+from radvlm_course.thinking.trace_prompts import guide_text
 
-Markdown("\n".join("> " + line for line in reading_guide().splitlines()))
+Markdown("\n".join("> " + line for line in guide_text().splitlines()))
 
 # %% [markdown]
 # On the laptop there is no such model, but there is something better: for a phantom the truth is
@@ -167,8 +167,8 @@ for code in list(FAULTS)[:6]:
 # %% [markdown]
 # ## 4. The cold start
 #
-# A second supervised fine-tuning, from the model that GRPO starts from too. Half of its examples
-# think, half do not: without the direct half the model would forget how to answer at once. The
+# A second supervised fine-tuning, from the model that GRPO starts from too. Three in five examples
+# think, two do not: without these the model would forget how to answer at once. The
 # trainer is the one of notebook 02; nothing in it knows of thoughts.
 
 # %%
