@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from radvlm_course.boxes import Box, BoxError, format_boxes, parse_boxes
+from radvlm_course.boxes import Box, BoxError, format_box, parse_boxes
 
 __all__ = [
     "NOTHING",
@@ -89,22 +89,21 @@ def grounding_response(text: str, boxes: Sequence[Box], malformed: Sequence[str]
         text: what the model wrote, for an answer without boxes.
         boxes: the boxes that it wrote, unit coordinates, in its order.
         malformed: what it wrote in place of boxes, in brackets; such an answer does not claim that there is nothing.
-        exact: four decimals; False rounds to the two that our own models write.
+        exact: four decimals; False rounds to two, as the paper did.
 
     Returns:
         The boxes and the malformed ones, or, where there are neither, the words (an empty list becomes
         :data:`NOTHING`), or blank for a blank text.
     """
     if boxes or malformed:
-        written = [_exactly(box) for box in boxes] if exact else [format_boxes(boxes)] if boxes else []
-        return ", ".join([*written, *malformed])
+        return ", ".join([*(_written(box, 4 if exact else 2) for box in boxes), *malformed])
     words = _FENCE.sub("", _EMPTY_LIST.sub("", text)).strip()
     return words if words or not text.strip() else NOTHING
 
 
-def _exactly(box: Box) -> str:
-    text = f"[{', '.join(f'{value:.4f}' for value in box.to_list())}]"
-    return text if parse_boxes(text) else format_boxes([box])  # thinner than four decimals
+def _written(box: Box, decimals: int) -> str:
+    text = f"[{', '.join(f'{round(value, decimals):.{decimals}f}' for value in box.to_list())}]"
+    return text if parse_boxes(text) else format_box(box)  # thinner than the last decimal
 
 
 def names_response(text: str, classes: Sequence[str]) -> str:

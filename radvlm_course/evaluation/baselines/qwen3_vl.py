@@ -12,7 +12,7 @@ From the paper's code: reports asked for as one plain paragraph of findings (the
 1,024 tokens for Instruct, temperature 1.0 and 4,096 tokens for Thinking, films of at most 451,584 pixels. **The
 paper's grounding prompt for these models is not in its code**: its values in the grounding table cannot be rebuilt
 from what is public, and ours need not be equal. Its makers recommend sampling (temperature 0.7 for Instruct, 0.6 to
-1.0 for Thinking, top-p 0.8 and 0.95, top-k 20) and warn that greedy decoding can loop; give ``generation=`` to
+1.0 for Thinking, top-p 0.8 and 0.95, top-k 20) because greedy decoding of such models can loop; give ``generation=`` to
 :func:`predicting.complete` to follow them. Loops show as completions cut off at the limit.
 
 Qwen3-VL after RL (the paper's Qwen3-VL+RL) answers in this course's format: that is :mod:`radvlm`.
