@@ -11,8 +11,7 @@ the finding before. From the paper's code: 16-bit weights, 500 tokens, questions
 wordings for grounding (ten for abnormalities, two for the rest), the 13 findings listed for classification. Those
 wordings were not published apart from that code; the paper variant draws from as many of ours.
 
-Its code asserts transformers 4.40.0 (issue 14 of its repository), so that it does not load in this course's
-environment.
+Its code asserts transformers 4.40.0, so that it does not load in this course's environment.
 """
 
 from __future__ import annotations

@@ -57,7 +57,9 @@ def answer_together(
 def _rendered(processor: Any, prompt: Prompt) -> str:
     if isinstance(prompt, str):
         return prompt
-    return processor.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+    owner = processor if processor.chat_template else processor.tokenizer  # older repositories have it there
+    text: str = owner.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+    return text
 
 
 def _completion(tokenizer: Any, ids: Sequence[int], ends: frozenset[int]) -> Completion:

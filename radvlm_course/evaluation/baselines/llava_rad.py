@@ -17,6 +17,7 @@ consent. Uncertain: the encoder's own checkpoint, which that package may fetch f
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -89,9 +90,8 @@ class LlavaRad(Baseline):
         device = chosen.device if chosen.device != "auto" else "cuda" if on_gpu(chosen) else "cpu"
 
         def load() -> Loaded:
-            from llava.model.builder import load_pretrained_model
-
-            tokenizer, model, image_processor, _ = load_pretrained_model(
+            builder = importlib.import_module("llava.model.builder")
+            tokenizer, model, image_processor, _ = builder.load_pretrained_model(
                 str(folder), str(base_folder), "llavarad", device_map={"": device}, device=device
             )
             return Loaded(model.eval(), LlavaProcessors(tokenizer, image_processor))
@@ -115,20 +115,17 @@ class LlavaRad(Baseline):
 
     def _answer(self, loaded: Loaded, example: Example, generation: Generation) -> Completion:
         import torch
-        from llava.constants import IMAGE_TOKEN_INDEX
-        from llava.conversation import conv_templates
-        from llava.mm_utils import tokenizer_image_token
 
         from radvlm_course.evaluation.baselines.generating import cut_at_end, end_token_ids, generation_arguments
 
         model, (tokenizer, image_processor) = loaded
-        conversation = conv_templates[TEMPLATE].copy()
+        image_token = importlib.import_module("llava.constants").IMAGE_TOKEN_INDEX
+        tokenized = importlib.import_module("llava.mm_utils").tokenizer_image_token
+        conversation = importlib.import_module("llava.conversation").conv_templates[TEMPLATE].copy()
         conversation.append_message(conversation.roles[0], self.prompt(example))
         conversation.append_message(conversation.roles[1], None)
         text = conversation.get_prompt()
-        input_ids = tokenizer_image_token(text, tokenizer, IMAGE_TOKEN_INDEX, return_tensors="pt")[None].to(
-            model.device
-        )
+        input_ids = tokenized(text, tokenizer, image_token, return_tensors="pt")[None].to(model.device)
         film = image_processor.preprocess(load_image(example.image_path), return_tensors="pt")["pixel_values"]
         with torch.inference_mode():
             output_ids = model.generate(

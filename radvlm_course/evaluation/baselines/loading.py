@@ -67,9 +67,7 @@ def local_folder(card: Card, path_or_identifier: str | os.PathLike[str] | None, 
     """
     name = os.fspath(path_or_identifier or card.identifier)
     if not name:
-        raise BaselineError(
-            f"{card.title} is on no hub ({card.access}): expected a folder with its weights, found none"
-        )
+        raise BaselineError(f"{card.title} is on no hub ({card.access}): give a folder with its weights")
     folder = Path(name)
     if folder.is_dir():
         return folder

@@ -187,7 +187,8 @@ def film_box(bins: Sequence[int], size: Size, whole_pixels: bool = False) -> Box
     ]
     if whole_pixels:
         corners = [int(corner) for corner in corners]
-    return Box.from_pixels(*corners, size)
+    x1, y1, x2, y2 = corners
+    return Box.from_pixels(x1, y1, x2, y2, size)
 
 
 def _boxes(text: str, size: Size, whole_pixels: bool = False) -> tuple[list[Box], list[str]]:

@@ -86,4 +86,4 @@ def test_predictions_of_a_baseline_are_scored_like_those_of_any_model(loaded_tin
     lines = [baseline.prediction(*pair) for pair in zip(grounding_examples, completions, strict=True)]
     scores = score(grounding_examples, lines, resamples=20)
     assert scores.model == "qwen3_vl (corrected)"
-    assert scores.counts["abnormality_grounding"]["n"] == len(grounding_examples)
+    assert [row["example_id"] for row in scores.rows] == [example.id for example in grounding_examples]

@@ -41,14 +41,25 @@ GEMMA_TEMPLATE = (
 
 
 def gemma(folder):
-    from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3Processor
-    from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+    """In the layout of the real repositories: an image processor by name, and the processor's own few settings."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
 
     names = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}
     special = ("<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>", *names.values())
     text = tokenizer(special, bos="<bos>", extra_special_tokens=names)
-    images = Gemma3ImageProcessorPil(size={"height": 32, "width": 32})
-    Gemma3Processor(images, text, chat_template=GEMMA_TEMPLATE, image_seq_length=4).save_pretrained(folder)
+    text.save_pretrained(folder)
+    (folder / "chat_template.jinja").write_text(GEMMA_TEMPLATE)
+    processor = {"processor_class": "Gemma3Processor", "image_seq_length": 4}
+    (folder / "processor_config.json").write_text(json.dumps(processor))
+    images = {
+        "image_processor_type": "Gemma3ImageProcessor",
+        "size": {"height": 32, "width": 32},
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "resample": 2,
+        "rescale_factor": 1 / 255,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(images | processor))
     token_id = text.convert_tokens_to_ids
     config = Gemma3Config(
         text_config={
@@ -85,7 +96,7 @@ def gemma(folder):
     return folder
 
 
-def qwen2_5_vl(folder):
+def qwen2_5_vl(folder, image_processor="Qwen2VLImageProcessor", template_in="chat_template.jinja"):
     """In the layout of the real repository: an image processor by name, no settings of a processor of ours."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
@@ -93,10 +104,13 @@ def qwen2_5_vl(folder):
     from radvlm_course.models.tokenizer import train_tokenizer
 
     text = train_tokenizer([*TEXTS, r"<think>a</think> \boxed{b}"], 400)
-    text.chat_template = CHAT_TEMPLATE
     text.save_pretrained(folder)
+    file = folder / template_in
+    settings = json.loads(file.read_text()) if file.exists() else {}
+    written = CHAT_TEMPLATE if file.suffix == ".jinja" else json.dumps(settings | {"chat_template": CHAT_TEMPLATE})
+    file.write_text(written)
     images = {
-        "image_processor_type": "Qwen2VLImageProcessor",
+        "image_processor_type": image_processor,
         "processor_class": "Qwen2_5_VLProcessor",
         "min_pixels": 3136,
         "max_pixels": 12845056,
