@@ -265,7 +265,9 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise ProfileError(f"the value of the override {text!r} is not valid YAML: {error}") from error
 
 
-def check_trainer_options(section: SftSettings | GrpoSettings, config_class: type[Any] | str, name: str = "") -> None:
+def check_trainer_options(
+    section: SftSettings | ColdStartSettings | GrpoSettings, config_class: type[Any] | str, name: str = ""
+) -> None:
     """Check that every key of ``section.trainer`` is a setting of the installed trainer.
 
     Args:

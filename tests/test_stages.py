@@ -159,7 +159,7 @@ def test_the_results_script_makes_its_tables_from_a_finished_run(finished):
     assert f"{sft['tasks']['report_generation']['gleu']['value']:.3f} [" in text
 
 
-def test_the_base_of_a_tiny_model_sees_no_film_that_another_dataset_tests_on(tmp_path, monkeypatch):
+def test_the_base_of_a_tiny_model_sees_no_film_that_another_dataset_tests_on(tmp_path, monkeypatch, small_course):
     from dataclasses import replace
 
     from PIL import Image
@@ -190,7 +190,7 @@ def test_the_base_of_a_tiny_model_sees_no_film_that_another_dataset_tests_on(tmp
         "curate.mixture": str(tmp_path / "two.yaml"),
         "cold_start": None,  # its teacher reads phantoms only
     }
-    course = open_course("laptop", "two", OVERRIDES | changes, root=tmp_path / "runs", progress=False)
+    course = open_course("laptop", "two", small_course | changes, root=tmp_path / "runs", progress=False)
     seen = []
     monkeypatch.setattr(
         vision_pretraining, "pretrain_vision", lambda model, processor, studies, *rest: seen.extend(studies) or {}

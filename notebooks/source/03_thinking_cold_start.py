@@ -79,6 +79,7 @@ for text in (
 
 # %%
 from IPython.display import Markdown
+
 from radvlm_course.thinking.trace_prompts import guide_text
 
 Markdown("\n".join("> " + line for line in guide_text().splitlines()))
@@ -134,7 +135,6 @@ show_thought(enlarged.image_path, replace(effusion, thought=write_thought(enlarg
 
 # %%
 from radvlm_course.thinking.dirty import FAULTS, count_planted
-
 from radvlm_course.thinking.phantom_teacher import add_thoughts
 
 traces = list(add_thoughts(studies.values(), course.examples("validation")))
@@ -152,9 +152,8 @@ draw_planted({code: (row.planted, row.caught) for code, row in planted.faults.it
 # %%
 import random
 
-from radvlm_course.thinking.filters import check_trace
-
 from radvlm_course.language.jobs import AnswerRejected
+from radvlm_course.thinking.filters import check_trace
 
 sample = traces[0]
 for code in list(FAULTS)[:6]:

@@ -261,7 +261,8 @@ def _too_short(example: Example, rng: random.Random) -> str:
 
 
 def _too_long(example: Example, rng: random.Random) -> str:
-    sentences, count = [], 0
+    sentences: list[str] = []
+    count = 0
     while count < _MANY_WORDS:
         sentence = f"At row {len(sentences) + 1} of the film the edge of the rib is {rng.random():.4f} from the side."
         sentences.append(sentence)
