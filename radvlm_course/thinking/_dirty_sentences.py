@@ -30,7 +30,7 @@ GIVEN = (
 )
 
 PRIORS = (
-    "The effusion is unchanged.",
+    "The shape of the base is unchanged.",
     "Compared with the prior film, the opacity is larger.",
     "The heart has increased in size since the last examination.",
     "The line seen previously has been removed.",
