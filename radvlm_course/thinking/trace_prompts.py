@@ -40,6 +40,7 @@ __all__ = [
     "Stage",
     "data_url",
     "film_messages",
+    "guide_text",
     "prompts_of",
     "reading_guide",
     "rewrite_messages",
