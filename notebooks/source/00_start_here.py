@@ -268,7 +268,7 @@ Markdown((folder / "results.md").read_text(encoding="utf-8"))
 # | **00 Start here** | What is the method, and does it work? |
 # | [01 Data curation](01_data_curation.ipynb) | From films to questions: what can go wrong? |
 # | [02 Fine-tuning](02_supervised_fine_tuning.ipynb) | How does a model learn by imitation? |
-# | 03 Thinking (a later part) | Does it help to think before answering? |
+# | 03 The thinking cold start | Does it help to think before answering? |
 # | [04 GRPO for reports](04_grpo_reports.ipynb) | How does a reward on text become a gradient? |
 # | [05 GRPO for grounding](05_grpo_grounding.ipynb) | And a reward on boxes? |
 # | [06 Evaluation](06_unified_evaluation.ipynb) | Which differences are real? |

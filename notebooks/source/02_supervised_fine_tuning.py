@@ -482,5 +482,6 @@ check("02.3", answer_3)
 # - Sight comes first: a blind model learns the usual places, and its loss falls.
 # - Never cut a prompt, never sample a placeholder, never load a processor by guesswork.
 #
-# **Next:** notebook 04 improves the reports and notebook 05 the boxes, each by letting the model answer
-# in its own words and rewarding what was better. Notebook 06 measures everything on films never seen.
+# **Next:** notebook 03 teaches the model to think before it answers (an option). Notebook 04 improves the
+# reports and notebook 05 the boxes, each by letting the model answer in its own words and rewarding what
+# was better. Notebook 06 measures everything on films never seen.
