@@ -13,6 +13,7 @@ from radvlm_course.experiments.arms import GROUNDING, REPORTS, Arm
 __all__ = ["EXPERIMENTS", "Experiment", "Question"]
 
 METRICS = {GROUNDING: "soft_f1", REPORTS: "gleu"}
+LONGEST_THINKING = {GROUNDING: 104, REPORTS: 168}  # tokens; the teacher's longest thought and answer have 92 and 161
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def thinking() -> Experiment:
             (task,),
             {reward: 1.0, "thinking_format": 0.0} if think else reward,
             think,
+            {"max_completion_length": LONGEST_THINKING[task]} if think else {},
         )
         for task, reward in rewards.items()
         for think in (False, True)
