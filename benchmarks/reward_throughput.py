@@ -10,7 +10,7 @@ A batch as GRPO makes it: 64 references, 8 rollouts each, all of report length. 
   them (``--plain-pairs``), since the time of a pair does not depend on the others.
 - ours: the reward on the whole batch, with empty caches; all of it, from text to values.
 - limit: every distinct text through the encoder once, in full batches sorted by length, and nothing else: no
-  tokens, no heads, no comparison. No way of scoring the batch with these encoders in this precision is faster.
+  tokens, no padding, no heads, no comparison.
 
 Two regimes: ``bert-base``, random weights in the sizes of the real models, where the encoder's arithmetic dominates;
 and ``tiny``, where everything but the arithmetic does, as on a GPU. Speed does not depend on what the weights are.
@@ -41,7 +41,7 @@ from radvlm_course.rewards import get_reward, random_weights, weights
 from radvlm_course.rewards.compat import bert_score, f1chexbert, radgraph
 from radvlm_course.rewards.model_reward import ModelReward
 from radvlm_course.rewards.radcliq import bleu_2
-from radvlm_course.rewards.scorers.batching import batches_by_length, encoded, max_tokens_for
+from radvlm_course.rewards.scorers.batching import batches_by_length, max_tokens_for, padded
 
 REGIMES = {"bert-base": random_weights.BERT_BASE, "tiny": random_weights.TINY}
 REWARDS = ("radgraph", "chexbert", "bertscore", "radcliq")
@@ -155,8 +155,8 @@ def seconds(run: Callable[[], Any], device: str) -> float:
     return time.perf_counter() - start
 
 
-def encoders(reward: ModelReward) -> list[tuple[Any, Any, Callable[[Any, str], Sequence[int]]]]:
-    """(encoder, tokenizer, text -> ids) of each scorer of a reward."""
+def encoders(reward: ModelReward) -> list[tuple[Any, Any]]:
+    """(encoder, tokenizer) of each scorer of a reward."""
     found = []
     for scorer in reward.scorers:
         name = type(scorer).__name__
@@ -171,16 +171,17 @@ def encoders(reward: ModelReward) -> list[tuple[Any, Any, Callable[[Any, str], S
 
 
 def limit(reward: ModelReward, texts: Sequence[str], device: str, batch_tokens: int | None) -> float:
-    """Seconds to encode distinct texts once, in full batches, with every encoder of a reward; tokens made before."""
+    """Seconds to encode distinct texts once, in full batches, with every encoder of a reward; batches made before."""
     where, total = torch.device(device), 0.0
     for encoder, tokenizer in encoders(reward):
         rows = tokenizer(list(texts), truncation=True, max_length=512)["input_ids"]
-        batches = list(batches_by_length([len(row) for row in rows], batch_tokens or max_tokens_for(where)))
+        batches = batches_by_length([len(row) for row in rows], batch_tokens or max_tokens_for(where))
+        tensors = [padded([rows[index] for index in batch], tokenizer.pad_token_id, where) for batch in batches]
 
-        def run(encoder: Any = encoder, rows: Any = rows, batches: Any = batches, tokenizer: Any = tokenizer) -> None:
+        def run(encoder: Any = encoder, tensors: Any = tensors) -> None:
             with torch.inference_mode():
-                for batch in batches:
-                    encoded(encoder, [rows[index] for index in batch], tokenizer.pad_token_id, where)
+                for ids, mask in tensors:
+                    encoder(input_ids=ids, attention_mask=mask)
 
         total += seconds(run, device)
     return total

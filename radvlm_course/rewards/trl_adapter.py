@@ -56,7 +56,7 @@ def as_trl_reward(
         if log_example_id and columns.get("log_extra") is not None:
             columns["log_extra"]("example_id", list(ids))
         chosen = [_look_up(identifier, examples, reward) for identifier in ids]
-        texts = [_judged_text(item, reward, thinking) for item in completions]
+        texts = [_judged_text(*pair, reward, thinking) for pair in zip(completions, chosen, strict=True)]
         mine = [index for index, example in enumerate(chosen) if example.task in reward.tasks]
         values: list[float | None] = [None] * len(completions)
         scored = reward([texts[index] for index in mine], [chosen[index] for index in mine])
@@ -68,9 +68,12 @@ def as_trl_reward(
     return trl_reward
 
 
-def _judged_text(completion: Any, reward: Reward, thinking: bool) -> str:
+def _judged_text(completion: Any, example: Example, reward: Reward, thinking: bool) -> str:
     """What the reward judges of a completion: all of it, or its response; blank if it has none."""
-    text = completion_text(completion)
+    try:
+        text = completion_text(completion)
+    except TypeError as error:
+        raise TypeError(f"{reward.name}: the completion for example {example.id!r}: {error}") from error
     return text if reward.judges == "completion" else split_thought(text, thinking).response or ""
 
 

@@ -42,7 +42,7 @@ __all__ = [
 FOLDER_VARIABLE = "RADVLM_COURSE_METRIC_WEIGHTS"
 RANDOM_MARK = "RANDOM_WEIGHTS"
 SCORERS_REPOSITORY = "StanfordAIMI/RRG_scorers"
-RADGRAPH_MODELS = ("radgraph", "radgraph-xl", "modern-radgraph-xl", "echograph")
+RADGRAPH_MODELS = ("radgraph", "radgraph-xl")
 DEFAULT_RADGRAPH = "radgraph-xl"
 
 
@@ -130,7 +130,9 @@ def is_present(weights: WeightFile) -> bool:
     if weights.repository == SCORERS_REPOSITORY and not all(map(importlib.util.find_spec, ("radgraph", "appdirs"))):
         return False
     if weights.name in RADGRAPH_MODELS:
-        return (radgraph_folder(weights.name) / "weights.th").is_file()
+        folder = radgraph_folder(weights.name)
+        whole = all((folder / name).is_file() for name in ("config.json", "weights.th"))
+        return whole and _encoder_is_present(radgraph_encoder(folder))
     if weights.name == "chexbert":
         return chexbert_checkpoint().is_file()
     from huggingface_hub import try_to_load_from_cache
@@ -172,15 +174,19 @@ def require_encoder(name: str, reward: str) -> str:
     Raises:
         RewardError: it is not; says what to do.
     """
-    from huggingface_hub import try_to_load_from_cache
-
-    if not Path(name).is_dir() and not isinstance(try_to_load_from_cache(name, "config.json"), str):
+    if not _encoder_is_present(name):
         raise RewardError(
             f"{reward} needs the encoder {name!r}: expected it in the cache of huggingface_hub, found nothing. Fetch "
             f"it with 'python -m radvlm_course.rewards.weights {reward}', or with 'hf download {name}' if it is not "
             "the one that the reward takes by default"
         )
     return name
+
+
+def _encoder_is_present(name: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return Path(name).is_dir() or isinstance(try_to_load_from_cache(name, "config.json"), str)
 
 
 @contextmanager
@@ -240,12 +246,12 @@ def _unpack(archive: Path, folder: Path) -> Path:
     import tempfile
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        partial = Path(scratch) / folder.name  # the scratch folder itself is closed to other users, who may share this
         with tarfile.open(archive, "r:gz") as file:
             file.extractall(partial, filter="data")
         shutil.rmtree(folder, ignore_errors=True)
-        Path(partial).rename(folder)
-        Path(partial).mkdir()
+        partial.rename(folder)
     return folder
 
 
@@ -253,8 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Fetch the weights of the rewards named on the command line."""
     parser = argparse.ArgumentParser(prog="python -m radvlm_course.rewards.weights", description=main.__doc__)
     parser.add_argument("rewards", nargs="+", choices=sorted({name for entry in WEIGHTS for name in entry.rewards}))
-    models = [entry.name for entry in WEIGHTS if entry.name in RADGRAPH_MODELS]
-    parser.add_argument("--radgraph-model", default=DEFAULT_RADGRAPH, choices=models)
+    parser.add_argument("--radgraph-model", default=DEFAULT_RADGRAPH, choices=RADGRAPH_MODELS)
     chosen = parser.parse_args(arguments)
     for reward in chosen.rewards:
         for entry in missing(reward, chosen.radgraph_model):

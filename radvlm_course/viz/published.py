@@ -60,6 +60,8 @@ def draw_published_training(
 ) -> Figure:
     """One model trained on one reward after the other: a panel a measure, a bar a reward.
 
+    The reward of the shortest reports has another colour.
+
     Args:
         columns: measures of the paper's table; for all of these but the length, higher is better.
     """
@@ -67,10 +69,10 @@ def draw_published_training(
     lines = style.wrapped(f"{figures.machine}. Source: {figures.citation}. {figures.note}", 8.2, _SMALL)
     figure = style.new_figure(label + len(columns) * (width + gap) + 0.1, 2.7 + 0.16 * len(lines))
     names = [run["reward"] for run in figures.runs]
+    shortest = min(figures.runs, key=lambda run: run["characters"])["reward"]
     for number, column in enumerate(columns):
         axes = style.axes_at(figure, label + number * (width + gap), 0.65, width, 1.75)
         values = [run[column] for run in figures.runs]
-        shortest = names[min(range(len(values)), key=lambda row: figures.runs[row]["characters"])]
         colours = [style.SERIES[1] if name == shortest else style.SERIES[0] for name in names]
         axes.barh(range(len(values)), values, height=0.62, color=colours)
         for row, value in enumerate(values):

@@ -81,7 +81,7 @@ def draw_looking_pays(error_rates: Sequence[float], curves: Mapping[str, tuple[S
 
     Args:
         error_rates: 0 to 1, ascending.
-        curves: reward -> (mean at each error rate, mean of the normal report), as
+        curves: reward of the range 0 to 1 -> (mean at each error rate, mean of the normal report), as
             :func:`~radvlm_course.rewards.lab.survey.looking_pays` returns it.
 
     Raises:
@@ -105,9 +105,11 @@ def draw_looking_pays(error_rates: Sequence[float], curves: Mapping[str, tuple[S
 
 
 def _crossing(error_rates: Sequence[float], earned: Sequence[float], blind: float) -> float | None:
-    """Where the falling line first meets the flat one; None if it stays above."""
+    """Where the falling line first meets the flat one, its start if it begins below; None if it stays above."""
+    if earned[0] <= blind:
+        return float(error_rates[0])
     for index in range(1, len(earned)):
-        if earned[index] <= blind < earned[index - 1]:
+        if earned[index] <= blind:
             share = (earned[index - 1] - blind) / (earned[index - 1] - earned[index])
             return float(error_rates[index - 1] + share * (error_rates[index] - error_rates[index - 1]))
     return None
@@ -136,7 +138,7 @@ def draw_policy_lengths(
             raise ValueError(f"run {name!r} has {table.shape[1]} answers, expected {len(lengths)}")
         means = table @ np.asarray(lengths, dtype=np.float64)
         line = style.LINE_STYLES[number % len(style.LINE_STYLES)]
-        axes.plot(means, color=style.SERIES[number % 6], linestyle=line, linewidth=2)
+        axes.plot(means, color=style.SERIES[number % len(style.SERIES)], linestyle=line, linewidth=2)
         axes.annotate(
             style.printable(name),
             (len(means) - 1, means[-1]),

@@ -108,6 +108,21 @@ def test_a_scorer_that_breaks_on_one_text_names_its_example(reward, report_pairs
         reward(completions, named)
 
 
+def test_a_model_whose_weights_are_broken_raises_and_gives_no_low_reward(reward, report_pairs) -> None:
+    module = next(found for name in ("_encoder", "_model", "_package") if (found := vars(reward.scorers[-1]).get(name)))
+    weights = next(weights for name, weights in module.named_parameters() if "word_embeddings" in name)
+    sound = weights.detach().clone()
+    try:
+        weights.data.fill_(math.nan)
+        reward.scorers[-1].forget()
+        with pytest.raises(RewardError, match=rf"{reward.name} failed on example 'e0': ValueError.*finite numbers"):
+            reward(*report_pairs)
+    finally:
+        weights.data.copy_(sound)
+        reward.scorers[-1].forget()
+    assert all(math.isfinite(value) for value in reward(*report_pairs))
+
+
 def test_references_are_read_once_and_rollouts_once_each(metric_weights, report_pairs) -> None:
     reward = get_reward("bertscore", device="cpu")
     completions, examples = report_pairs

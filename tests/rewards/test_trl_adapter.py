@@ -56,6 +56,13 @@ def test_a_missing_column_an_unknown_id_and_lengths_that_differ_are_named() -> N
         function(completions=["a", "b"], example_id=["r"])
 
 
+@pytest.mark.parametrize("wrong", [None, 3, [{"role": "assistant"}], [{"role": "assistant", "content": None}]], ids=str)
+def test_a_completion_that_is_neither_text_nor_messages_names_its_example(wrong) -> None:
+    function = as_trl_reward(get_reward("soft_f1"), EXAMPLES)
+    with pytest.raises(TypeError, match=r"soft_f1: the completion for example 'g': expected .*found"):
+        function([messages("No effusion."), wrong], ["r", "g"])
+
+
 def test_an_example_that_cannot_be_judged_is_found_before_training() -> None:
     broken = {**EXAMPLES, "empty": Example("empty", "report_generation", "a.png", "Report?", "")}
     with pytest.raises(RewardError, match="example 'empty' is empty"):

@@ -1,5 +1,6 @@
 """Which weights a reward needs, whether they are here, and what is said if they are not. No network."""
 
+import json
 import tarfile
 
 import pytest
@@ -65,6 +66,22 @@ def test_an_archive_is_unpacked_whole(tmp_path) -> None:
     assert weights._unpack(tmp_path / "model.tar.gz", target) == target
     assert sorted(path.name for path in target.iterdir()) == ["vocabulary", "weights.th"]
     assert [path.name for path in target.parent.iterdir()] == ["radgraph-xl"]
+    assert target.stat().st_mode == target.parent.stat().st_mode  # open to those who share the cache
+
+
+def test_a_radgraph_model_is_whole_with_its_settings_and_its_encoder(nothing) -> None:
+    folder = weights.radgraph_folder("radgraph-xl")
+    folder.mkdir(parents=True)
+    (folder / "weights.th").write_text("w")
+    assert names("radgraph") == ["radgraph-xl"]
+    for encoder, missing in (("some/encoder", ["radgraph-xl"]), (str(nothing), [])):
+        settings = {"dataset_reader": {"token_indexers": {"bert": {"model_name": encoder}}}}
+        (folder / "config.json").write_text(json.dumps(settings))
+        assert names("radgraph") == missing
+
+
+def test_every_radgraph_model_that_can_be_chosen_can_be_fetched() -> None:
+    assert set(weights.RADGRAPH_MODELS) <= {entry.name for entry in weights.WEIGHTS}
 
 
 def test_fetching_downloads_what_is_missing_and_puts_it_where_it_is_read(nothing, monkeypatch) -> None:

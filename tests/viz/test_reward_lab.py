@@ -20,7 +20,7 @@ def test_every_line_says_and_marks_its_best_length(helpers):
 
 
 def test_measured_lengths_stand_over_their_characters(helpers):
-    lengths = Lengths({"fact_precision": [0.9, 0.7], "fact_recall": [0.2, 0.7]}, [27.4, 60.0], {}, 60.0)
+    lengths = Lengths({"fact_precision": [0.9, 0.7], "fact_recall": [0.2, 0.7]}, [27.4, 60.0])
     figure = draw_measured_lengths({"a reader": lengths})
     assert labels(figure.axes[0]) == ["fact_precision: best at 1", "fact_recall: best at 2"]
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["1\n27", "2\n60"]
@@ -32,6 +32,11 @@ def test_the_crossing_is_where_the_line_meets_the_blind_report(helpers):
     texts = helpers.texts(draw_looking_pays([0.0, 0.4, 0.8], curves))
     assert sum("looking does not pay" in text for text in texts) == 1
     assert "from 0.60 on,\nlooking does not pay" in texts
+
+
+def test_a_reader_who_never_earns_as_much_as_the_blind_report_is_shaded_from_the_start(helpers):
+    texts = helpers.texts(draw_looking_pays([0.1, 0.4], {"gleu": ([0.3, 0.2], 0.5)}))
+    assert "from 0.10 on,\nlooking does not pay" in texts
 
 
 def test_the_policy_ends_at_the_length_that_pays():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from radvlm_course.rewards.lab.boxes import BOX_KINDS, BOX_STRATEGIES
 from radvlm_course.rewards.lab.candidates import KINDS
 from radvlm_course.rewards.lab.survey import HONEST, STRATEGIES, Survey
 from radvlm_course.viz.reward_table import draw_margins, draw_reward_table
@@ -42,6 +43,15 @@ def test_long_notes_are_cut_and_stay_inside(helpers):
     assert helpers.inside(figure)
 
 
+@pytest.mark.parametrize(
+    "about", [KINDS, STRATEGIES, BOX_KINDS, BOX_STRATEGIES], ids=["reports", "strategies", "boxes", "box strategies"]
+)
+def test_no_note_of_the_lab_is_cut(about, helpers):
+    notes = {kind: getattr(said, "says", said) for kind, said in about.items()}
+    figure = draw_reward_table({kind: {"gleu": 0.5} for kind in about}, notes)
+    assert set(notes.values()) <= set(helpers.texts(figure))
+
+
 def test_nothing_to_draw_and_an_unknown_yardstick_are_refused():
     with pytest.raises(ValueError, match="at least one candidate"):
         draw_reward_table({})
@@ -59,7 +69,7 @@ def survey():
         values[kind]["short"] = np.array([0.1, 0.1])
     values[HONEST]["blind"] = np.array([0.7, 0.7])
     values["empty"]["blind"] = np.array([0.0, np.nan])
-    return Survey(values, {})
+    return Survey(values)
 
 
 def test_margins_are_written_with_their_sign_and_what_pays_is_framed(survey, helpers):

@@ -39,10 +39,10 @@ BOX_KINDS = {
 }
 BOX_STRATEGIES = {
     "honest": "an imperfect reader's boxes",
-    "honest, widened": "the same boxes with twice the area, to be safe",
-    "honest, then guesses": f"then {GUESSES} places where the finding was on other films",
+    "honest, widened": "the same boxes with twice the area",
+    "honest, then guesses": f"and {GUESSES} places known from other films",
     "guesses only": f"those {GUESSES} places, without a look at the film",
-    "mean box": "one box for each finding: the mean over other films",
+    "mean box": "the finding's mean box over other films",
     "whole film": "one box around everything",
     "words only": "a sentence that denies the finding",
 }

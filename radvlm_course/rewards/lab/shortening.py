@@ -75,14 +75,10 @@ class Lengths:
     Attributes:
         rewards: name -> mean reward of keeping the surest 1, 2, ... sentences.
         characters: mean length of the same reports.
-        honest: name -> mean reward of the whole reports.
-        reference_characters: mean length of the references.
     """
 
     rewards: Mapping[str, Sequence[float]]
     characters: Sequence[float]
-    honest: Mapping[str, float]
-    reference_characters: float
 
     def best(self, reward: str) -> int:
         """The number of sentences, from 1, that this reward pays most for."""
@@ -115,10 +111,7 @@ def measure_lengths(
     written = [[join_clauses(clauses[:kept]) for clauses in ranked] for kept in range(1, longest + 1)]
     examples = [phantom_example(film, number) for number, film in zip(seeds, films, strict=True)]
     judges = built(rewards or [f"fact_{kind}" for kind in KINDS])
-    whole = [join_clauses(clauses) for clauses in readings]
     return Lengths(
         {judge.name: [float(np.mean(judge(texts, examples))) for texts in written] for judge in judges},
         [float(np.mean([len(text) for text in texts])) for texts in written],
-        {judge.name: float(np.mean(judge(whole, examples))) for judge in judges},
-        float(np.mean([len(film.report) for film in films])),
     )

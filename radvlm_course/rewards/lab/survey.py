@@ -78,11 +78,9 @@ class Survey:
 
     Attributes:
         values: kind -> reward -> float array (films,); nan where a film lacks the kind.
-        characters: kind -> mean length of its reports.
     """
 
     values: Mapping[str, Mapping[str, np.ndarray]]
-    characters: Mapping[str, float]
 
     @property
     def rewards(self) -> tuple[str, ...]:
@@ -173,8 +171,7 @@ def survey_rewards(
             values[kind][judge.name] = np.full(len(films), np.nan)
         for (kind, index), value in zip(rows, found, strict=True):
             values[kind][judge.name][index] = value
-    lengths = {kind: [len(written[kind]) for written in texts if kind in written] for kind in kinds}
-    return Survey(values, {kind: float(np.mean(found)) for kind, found in lengths.items()})
+    return Survey(values)
 
 
 def looking_pays(

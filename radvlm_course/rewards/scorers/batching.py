@@ -71,14 +71,23 @@ def padded(
 
 
 def encoded(model: Any, rows: Sequence[Sequence[int]], padding: int, device: torch.device) -> torch.Tensor:
-    """The last hidden state of an encoder, float32, shape (rows, longest, hidden).
+    """The last hidden state of an encoder, float32, shape (rows, longest, hidden); finite.
 
     Args:
         model: a ``transformers`` encoder on ``device``.
+
+    Raises:
+        ValueError: a value is infinite or no number. What is made of it (a label, a maximum) may look sound, and a
+            broken model would be taken for bad reports.
     """
     ids, mask = padded(rows, padding, device)
-    hidden: torch.Tensor = model(input_ids=ids, attention_mask=mask)[0]
-    return hidden.float()
+    hidden: torch.Tensor = model(input_ids=ids, attention_mask=mask)[0].float()
+    if not hidden.sum().isfinite():  # cheaper than a look at each value
+        raise ValueError(
+            f"expected finite numbers from {type(model).__name__} (dtype {model.dtype}), found others: fetch its "
+            "weights again, or take dtype 'float32' or 'bfloat16' if it is float16, whose range is small"
+        )
+    return hidden
 
 
 def set_precision(encoder: Any, dtype: str) -> Any:

@@ -113,7 +113,7 @@ class BertScorer(TextScorer[TokenVectors]):
         with torch.inference_mode():
             values = torch.stack([_f1(features[candidate], features[reference]) for candidate, reference in pairs])
         rescaled = ((values.cpu().double() - self._baseline) / (1.0 - self._baseline)).tolist()
-        return [0.0 if math.isnan(value) else value for value in rescaled]
+        return [0.0 if math.isnan(value) else value for value in rescaled]  # vectors are finite: a text without tokens
 
     def compute(self, texts: list[str]) -> list[TokenVectors]:
         """Token vectors of distinct texts, up to the encoder's longest sequence."""

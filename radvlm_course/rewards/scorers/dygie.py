@@ -83,6 +83,10 @@ class BatchedDygie:
                         results[index] = facts
         return results
 
+    def forget(self) -> None:
+        """Empty the memory of words that have been cut into wordpieces."""
+        self._pieces.clear()
+
     def ner_scores(self, texts: Sequence[Sequence[str]]) -> torch.Tensor:
         """Scores of every span for every entity label but "none", shape (spans, labels)."""
         words, spans = self._words(self._wordpieces(texts)), self._spans([len(text) for text in texts])

@@ -101,7 +101,7 @@ class TextScorer(ABC, Generic[Features]):
             return found
 
     def forget(self) -> None:
-        """Empty the cache in memory; a file keeps what it has."""
+        """Empty all caches in memory; a file keeps what it has."""
         with self._lock:
             self._references.clear()
             self._last_call = {}

@@ -122,7 +122,7 @@ def load_package_model(model: str, device: str | None = None) -> Any:
     """A ``radgraph.RadGraph`` with weights that are on this machine.
 
     Args:
-        model: ``radgraph-xl``, ``radgraph``, ``modern-radgraph-xl`` or ``echograph``.
+        model: ``radgraph-xl`` or ``radgraph``.
 
     Raises:
         ValueError: there is no such model.
@@ -214,6 +214,11 @@ class RadGraphScorer(TextScorer[Graph]):
                     f"the batched annotation of {text!r} differs from radgraph's own: expected {expected}, found "
                     f"{found}. Build the scorer with batched=False, and report the version of radgraph"
                 )
+
+    def forget(self) -> None:
+        super().forget()
+        if self._batched is not None:
+            self._batched.forget()
 
     def size(self, features: Graph) -> int:
         return 200 + 80 * (len(features.words) + 4 * len(features.facts.entities) + 4 * len(features.facts.relations))

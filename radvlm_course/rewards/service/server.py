@@ -4,7 +4,7 @@
 ``/v1/rewards/{name}``          GET     what the reward declares: range, value of an empty response, tasks
 ``/v1/rewards/{name}/scores``   POST    scores of a batch of pairs (:mod:`radvlm_course.rewards.service.wire`)
 ``/health``                     GET     200, or 503 if a scoring thread has died or hangs: restart the process
-``/ready``                      GET     200 once every reward has its models loaded, 503 before
+``/ready``                      GET     200 while every reward has its models loaded and can score, else 503
 ``/metrics``                    GET     counters for Prometheus
 ==============================  ======  ==========================================================================
 
@@ -264,7 +264,7 @@ def _add_health(app: FastAPI, service: RewardService) -> None:
 
     @app.get("/ready")
     async def ready() -> JSONResponse:
-        states = {name: batcher.reward is not None for name, batcher in service.batchers.items()}
+        states = {name: batcher.alive and batcher.reward is not None for name, batcher in service.batchers.items()}
         return JSONResponse({"ready": all(states.values()), "rewards": states}, 200 if all(states.values()) else 503)
 
     @app.get("/metrics")

@@ -19,6 +19,13 @@ def test_what_the_patch_replaces_is_what_it_was_written_for(patch) -> None:
     assert compat.source_digest(patch) == DIGESTS[patch.touches], f"{patch.touches} has changed: read it again"
 
 
+@pytest.mark.parametrize("name", ["encode_plus", "build_inputs_with_special_tokens"])
+def test_transformers_still_lacks_each_of_the_methods(name) -> None:
+    from transformers import PreTrainedTokenizerBase
+
+    assert not hasattr(PreTrainedTokenizerBase, name), f"transformers has {name} again: that part of the patch can go"
+
+
 def test_nothing_outside_the_package_is_touched() -> None:
     assert all(patch.touches.startswith("radgraph.") for patch in patched.PATCHES)
 

@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from radvlm_course.phantoms.film import plan_film
+from radvlm_course.phantoms.reports import join_clauses
+from radvlm_course.rewards import get_reward
 from radvlm_course.rewards.lab.shortening import best_length, expected_scores, measure_lengths
 from radvlm_course.rewards.lab.strategies import Reader
+from radvlm_course.rewards.lab.survey import phantom_example, read_films
 
 
 def test_expectations_by_hand():
@@ -79,9 +83,12 @@ def test_on_phantoms_too_precision_shortens_and_recall_and_f1_do_not(lengths):
 
 def test_reports_grow_with_the_sentences_kept_until_they_are_whole(lengths):
     assert list(lengths.characters) == sorted(lengths.characters)
-    assert lengths.characters[0] < 40 < 100 < lengths.reference_characters
+    assert lengths.characters[0] < 40 < 100 < lengths.characters[-1]
+    films = [plan_film(seed) for seed in range(80)]
+    whole = [join_clauses(clauses) for clauses in read_films(films, Reader.erring(0.4), seed=0)]
     for name, earned in lengths.rewards.items():
-        assert earned[-1] == pytest.approx(lengths.honest[name])
+        honest = get_reward(name)(whole, [phantom_example(film) for film in films])
+        assert earned[-1] == pytest.approx(np.mean(honest))
 
 
 def test_no_phantom_is_refused():

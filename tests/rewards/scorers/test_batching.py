@@ -45,6 +45,18 @@ def test_padding_does_not_change_what_an_encoder_says(metric_weights) -> None:
     torch.testing.assert_close(together[1, :3], alone[0], atol=1e-5, rtol=1e-5)
 
 
+def test_an_encoder_that_gives_no_numbers_is_an_error_and_not_a_feature(metric_weights) -> None:
+    from transformers import AutoModel
+
+    model = AutoModel.from_pretrained("bert-base-uncased").eval()
+    with torch.inference_mode():
+        encoded(model, [[2, 5, 3]], 0, CPU)
+        for wrong in (float("nan"), float("inf")):
+            model.encoder.layer[-1].output.LayerNorm.bias[0] = wrong
+            with pytest.raises(ValueError, match=r"expected finite numbers from BertModel \(dtype torch\.float32\)"):
+                encoded(model, [[2, 5, 3]], 0, CPU)
+
+
 def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(ValueError, match="float32, bfloat16, float16; found 'int8'"):
         set_precision(torch.nn.Linear(1, 1), "int8")

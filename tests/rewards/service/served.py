@@ -17,7 +17,7 @@ class Scripted(Reward):
     """The value depends on every character of response and answer; the first word may be a command.
 
     ``sleep SECONDS`` takes that long, ``break`` is a fault of the scorer, ``refuse`` a RewardError,
-    ``nan`` a value that is not a number, ``hang`` never ends.
+    ``nan`` a value that is not a number, ``hang`` never ends, ``end`` ends the thread that scores.
     """
 
     name = "scripted"
@@ -43,6 +43,8 @@ class Scripted(Reward):
             return float("nan")
         elif command == "hang":
             time.sleep(3600)
+        elif command == "end":
+            raise SystemExit
         return zlib.crc32(f"{response}|{example.answer}|{example.boxes}".encode("utf-8", "surrogatepass")) / 2**32
 
 

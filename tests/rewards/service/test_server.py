@@ -118,6 +118,20 @@ def test_a_slow_reward_holds_up_neither_another_one_nor_the_health(service, post
         assert not slow.done()
 
 
+def test_a_reward_whose_thread_has_ended_is_neither_healthy_nor_ready(start_service, make_pairs) -> None:
+    service = start_service(rewards="gleu,scripted")
+    pair = Pair("end", make_pairs("end", 1)[1][0])
+    answer = httpx.post(f"{service.url}/v1/rewards/scripted/scores", content=encode_pairs([pair]), timeout=20)
+    assert error(answer) == (503, "stopping")
+    for _ in range(50):
+        if service.get("/health").status_code == 503:
+            break
+        time.sleep(0.02)
+    assert service.get("/health").json()["rewards"] == {"scripted": "its thread has ended"}
+    ready = service.get("/ready")
+    assert (ready.status_code, ready.json()["rewards"]) == (503, {"gleu": True, "scripted": False})
+
+
 def test_half_a_request_does_no_harm(service) -> None:
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
         connection.sendall(b"POST /v1/rewards/gleu/scores HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
