@@ -35,7 +35,7 @@ __all__ = ["CLINICAL_METRICS", "ClinicalScorer", "available_metrics", "statistic
 
 CLINICAL_METRICS = ("bertscore", "chexbert", "radgraph", "radcliq")
 _RADGRAPH_LEVELS = ("simple", "partial", "complete")
-_TOO_SHORT, _TOO_SHORT_RADCLIQ = 5, 3.0  # the paper's rule
+TOO_SHORT, TOO_SHORT_RADCLIQ = 5, 3.0  # characters, and what the paper then gives
 _MEANS = ("bertscore", "radcliq", *(f"radgraph_{level}" for level in _RADGRAPH_LEVELS))
 
 
@@ -121,7 +121,7 @@ class ClinicalScorer:
     def _radcliq(self, responses: Sequence[str], examples: Sequence[Example]) -> dict[str, list[Any]]:
         values = [-value for value in self._rewards["radcliq"](responses, examples)]
         paper = [
-            _TOO_SHORT_RADCLIQ if min(len(text.strip()), len(example.answer.strip())) <= _TOO_SHORT else value
+            TOO_SHORT_RADCLIQ if min(len(text.strip()), len(example.answer.strip())) <= TOO_SHORT else value
             for value, text, example in zip(values, responses, examples, strict=True)
         ]
         return {"radcliq": values, "radcliq_paper": paper}
