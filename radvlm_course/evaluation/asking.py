@@ -22,7 +22,7 @@ from radvlm_course.language.endpoint import Endpoint
 from radvlm_course.language.jobs import Job, Verdict
 from radvlm_course.language.running import RunSummary, run_jobs
 from radvlm_course.language.store import AnswerStore
-from radvlm_course.records import Example, read_jsonl, read_parquet
+from radvlm_course.records import Example
 
 __all__ = [
     "Question",
@@ -33,6 +33,7 @@ __all__ = [
     "jobs_of",
     "key_of",
     "pairs_of",
+    "provenance",
 ]
 
 Pair = tuple[Example, str]  # an example, and the response to it
@@ -103,14 +104,6 @@ def pairs_of(examples: Sequence[Example], predictions: Path, tasks: Sequence[str
     if not chosen:
         raise PredictionError(f"expected examples of {' or '.join(tasks)}, found none")
     return [(example, responses[example.id].strip()) for example in chosen]
-
-
-def read_examples(paths: Sequence[Path]) -> list[Example]:
-    """The examples of JSONL and Parquet files."""
-    found: list[Example] = []
-    for path in paths:
-        found += read_parquet(path, Example) if path.suffix == ".parquet" else read_jsonl(path, Example)
-    return found
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:

@@ -25,7 +25,7 @@ __all__ = [
 
 IOU_THRESHOLD = 0.5
 SIZES = ("small", "medium", "large")
-SMALL_BELOW, LARGE_FROM = 0.1**2, 0.3**2
+SMALL_BELOW, LARGE_FROM = 0.01, 0.09
 """Areas in unit coordinates: a square of a tenth, and of three tenths, of the film's sides. (COCO's limits, 32 and 96
 pixels squared, are 0.003 and 0.03 of a photograph of 640 by 480: its objects are smaller than most findings.)"""
 

@@ -98,9 +98,7 @@ def _plain_name(label: str) -> str:
     return f"(?:{'|'.join(parts)})"
 
 
-def score_response(
-    response: str | None, example: Example, vocabulary: Sequence[str] = PATHOLOGIES
-) -> dict[str, Any]:
+def score_response(response: str | None, example: Example, vocabulary: Sequence[str] = PATHOLOGIES) -> dict[str, Any]:
     """The row of one classification example.
 
     Args:

@@ -6,13 +6,12 @@ list matched findings and errors, significant and insignificant, of six kinds:
     GREEN = matched findings / (matched findings + significant errors), 0 if nothing is matched
 
 The model (``StanfordAIMI/GREEN-radllama2-7b``) reads the one prompt that it was trained with; ``prompts/green.txt``
-gives it word for word (GREEN's repository, MIT licence). Settings of the paper's tables: half precision, greedy, batches
-of 8, prompts and answers of at most 2,048 tokens, each report cut to 300 words. At some two seconds a report on a large
-GPU it is no reward.
+gives it word for word (GREEN's repository, MIT licence). Settings of the paper's tables: half precision, greedy,
+batches of 8, prompts and answers of at most 2,048 tokens, each report cut to 300 words. At some two seconds a report on
+a large GPU it is no reward.
 
-An answer without both sections cannot be read. The published code counts what is missing as 0: no list of significant
-errors then means a perfect 1. Here such an answer has no score (``value`` null, counted), and the published reading
-stands beside it (``value_paper``).
+How its answers are read: :mod:`~radvlm_course.evaluation.green_reading`. One that cannot be read has no score
+(``value`` null, counted); the published reading stands beside it (``value_paper``, and the file ``green_paper.jsonl``).
 
     python -m radvlm_course.evaluation.green --examples test.jsonl --predictions sft.jsonl --output green
         --model StanfordAIMI/GREEN-radllama2-7b
@@ -24,11 +23,8 @@ With ``--url`` an OpenAI-compatible endpoint serves the model. Its chat template
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radvlm_course.evaluation.asking import (
@@ -41,8 +37,9 @@ from radvlm_course.evaluation.asking import (
     jobs_of,
     pairs_of,
     provenance,
-    read_examples,
 )
+from radvlm_course.evaluation.files import read_examples
+from radvlm_course.evaluation.green_reading import KINDS, GreenJudgement, parse_green
 from radvlm_course.evaluation.judgements import write_judgements
 from radvlm_course.language.jobs import AnswerRejected, Attempt, Job, Record, Verdict
 from radvlm_course.language.prompts import load_prompt
@@ -51,75 +48,10 @@ from radvlm_course.language.store import AnswerStore
 if TYPE_CHECKING:
     from radvlm_course.language.client import Message
 
-__all__ = ["GreenJudgement", "GreenModel", "green_question", "green_values", "main", "parse_green"]
+__all__ = ["GreenModel", "ask_model", "check_green", "green_question", "green_values", "main"]
 
 MAX_WORDS, MAX_TOKENS, BATCH_SIZE = 300, 2048, 8
-KINDS = ("false finding", "missing finding", "wrong place", "wrong severity", "wrong comparison", "missing comparison")
 TASK = "report_generation"
-_SECTION = r"\[{}\]:\s*(.*?)(?:\n\s*\n|\Z)"
-_SIGNIFICANT, _INSIGNIFICANT, _MATCHED = (
-    re.compile(_SECTION.format(name), re.DOTALL)
-    for name in ("Clinically Significant Errors", "Clinically Insignificant Errors", "Matched Findings")
-)
-_ITEM = re.compile(r"\(([a-f1-6])\) [^\n]*?: (\d+)\.")
-_COUNT = re.compile(r"(\d+)\.")
-
-
-@dataclass(frozen=True)
-class GreenJudgement:
-    """What GREEN says of one report.
-
-    Attributes:
-        significant, insignificant: errors of each of :data:`KINDS`; None where the section is missing.
-        matched: matched findings; None where the section is missing.
-    """
-
-    significant: tuple[int, ...] | None
-    insignificant: tuple[int, ...] | None
-    matched: int | None
-
-    @property
-    def value(self) -> float | None:
-        """GREEN, 0 to 1, higher is better; None if a section that it needs is missing."""
-        if self.matched is None or self.significant is None:
-            return None
-        return self.value_paper
-
-    @property
-    def value_paper(self) -> float:
-        """The same as the published code reads it: what is missing counts 0."""
-        matched, errors = self.matched or 0, sum(self.significant or ())
-        return matched / (matched + errors) if matched else 0.0
-
-
-def parse_green(text: str) -> GreenJudgement:
-    """Read an answer; any text is accepted.
-
-    >>> parse_green("[Clinically Significant Errors]:\\n(a) False report: 1. Mass\\n\\n[Matched Findings]:\\n3. A; B; C").value
-    0.75
-    """
-    matched = _section(_MATCHED, text)
-    count = None if matched is None else _COUNT.match(matched)
-    return GreenJudgement(
-        significant=_errors(_section(_SIGNIFICANT, text)),
-        insignificant=_errors(_section(_INSIGNIFICANT, text)),
-        matched=None if matched is None else int(count.group(1)) if count else 0,
-    )
-
-
-def _section(pattern: re.Pattern[str], text: str) -> str | None:
-    found = pattern.search(text)
-    return None if found is None else found.group(1)
-
-
-def _errors(section: str | None) -> tuple[int, ...] | None:
-    """Errors of each kind, which may be lettered or numbered and in any order; what is not listed is 0."""
-    if section is None:
-        return None
-    counts = [0] * len(KINDS)
-    for name, number in _ITEM.findall(section):
-        counts["abcdef".find(name) if name.isalpha() else int(name) - 1] = int(number)
-    return tuple(counts)
 
 
 def green_question(reference: str, candidate: str) -> list[Message]:
@@ -164,7 +96,9 @@ class GreenModel:
         model: Any = AutoModelForCausalLM.from_pretrained(name_or_path, dtype=getattr(torch, dtype))
         self._model = model.to(self._device).eval()
 
-    def answer(self, conversations: Sequence[Sequence[Message]], max_new_tokens: int = MAX_TOKENS) -> list[tuple[str, str]]:
+    def answer(
+        self, conversations: Sequence[Sequence[Message]], max_new_tokens: int = MAX_TOKENS
+    ) -> list[tuple[str, str]]:
         """(text, finish reason) of each conversation, decoded greedily in one batch."""
         import torch
 
@@ -248,7 +182,9 @@ def run(options: argparse.Namespace) -> int:
     jobs = jobs_of(questions_of(pairs), check_green)
     prompts = {"green": load_prompt("green").sha256}
     precision = None if options.url else options.dtype
-    settings = provenance(options.model, prompts, endpoint=bool(options.url), dtype=precision, max_tokens=options.max_tokens)
+    settings = provenance(
+        options.model, prompts, endpoint=bool(options.url), dtype=precision, max_tokens=options.max_tokens
+    )
     with AnswerStore(options.output, "answers", ".txt", settings) as store:
         if options.url:
             summary = ask_endpoint(jobs, *endpoint_of(options), store, options.concurrency, progress=not options.quiet)

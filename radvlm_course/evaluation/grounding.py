@@ -41,7 +41,7 @@ from radvlm_course.evaluation.box_matching import (
     average_precision_of_sample,
     true_positives,
 )
-from radvlm_course.evaluation.grounding_batch import columns_of
+from radvlm_course.evaluation.grounding_batch import Columns, columns_of
 from radvlm_course.evaluation.statistics import CountStatistic, ratio
 from radvlm_course.records import Example
 
@@ -69,7 +69,6 @@ _SINGLE = (
     "iou_pairs_paper",
     "matched_iou",
 )
-_BY_SIZE = ("found_by_size", "true_by_size")
 _COLUMNS = ("one", *_SINGLE, *(f"found_{size}" for size in SIZES), *(f"true_{size}" for size in SIZES))
 _PLACE = {name: index for index, name in enumerate(_COLUMNS)}
 _BLOCK = 20_000  # examples whose rows are made at a time
@@ -97,9 +96,10 @@ def score_responses(responses: Sequence[str | None], examples: Sequence[Example]
     Returns:
         For each: ``label``, ``n_predicted``, ``n_true``, ``n_malformed``, ``true_positives`` (at IoU 0.5),
         ``soft_f1`` (0 to 1), ``matched_iou`` (sum over the pairs that soft-F1 matches), ``correct`` (every true box is
-        found and nothing else is written; where there is nothing to find: said so in words), ``true_by_size`` and
-        ``found_by_size`` (small, medium, large); and by the paper's reading ``average_precision_of_sample`` (0 to 1),
-        ``iou_sum_paper``, ``iou_pairs_paper`` and ``paper_reader_stops`` (its code would end with an error).
+        found and nothing else is written; where there is nothing to find: said so in words), ``true_small`` and
+        ``found_small`` (true boxes of this size, and how many are found), the same of medium and large; and by the
+        paper's reading ``average_precision_of_sample`` (0 to 1), ``iou_sum_paper``, ``iou_pairs_paper`` and
+        ``paper_reader_stops`` (its code would end with an error).
 
     Raises:
         ValueError: there is not one example for each response.
@@ -111,11 +111,21 @@ def score_responses(responses: Sequence[str | None], examples: Sequence[Example]
         some = examples[start : start + _BLOCK]
         texts = [response or "" for response in responses[start : start + _BLOCK]]
         columns = columns_of(texts, [example.boxes for example in some])
-        values = {name: column.tolist() for name, column in vars(columns).items()}
-        values = {"label": [label_of(example) for example in some], **values}
+        values = {"label": [label_of(example) for example in some], **_flat(columns)}
         names = tuple(values)
         rows += [dict(zip(names, row, strict=True)) for row in zip(*values.values(), strict=True)]
     return rows
+
+
+def _flat(columns: Columns) -> dict[str, list[Any]]:
+    """The columns as lists of plain values; one for each size where a column has all three."""
+    flat: dict[str, list[Any]] = {}
+    for name, column in vars(columns).items():
+        if column.ndim == 1:
+            flat[name] = column.tolist()
+        else:
+            flat |= {name.replace("by_size", size): column[:, place].tolist() for place, size in enumerate(SIZES)}
+    return flat
 
 
 def statistics(rows: Sequence[Mapping[str, Any]]) -> dict[str, CountStatistic]:
@@ -175,9 +185,8 @@ class _Table:
         self.labels = sorted({row["label"] for row in rows})
         place = {label: index for index, label in enumerate(self.labels)}
         self._groups = np.array([place[row["label"]] for row in rows], dtype=np.int64)
-        columns = [np.ones(len(rows)), *(np.array([row[name] for row in rows], dtype=np.float64) for name in _SINGLE)]
-        sizes = [np.array([row[name] for row in rows], dtype=np.float64).reshape(-1, len(SIZES)) for name in _BY_SIZE]
-        self.counts = np.concatenate([np.stack(columns, axis=1), *sizes], axis=1)
+        columns = (np.array([row[name] for row in rows], dtype=np.float64) for name in _COLUMNS[1:])
+        self.counts = np.stack([np.ones(len(rows)), *columns], axis=1)
 
     def by_label(self, sums: Sums) -> Sums:
         """Sums of shape (..., n_labels * k) as (..., n_labels, k)."""

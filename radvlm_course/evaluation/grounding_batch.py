@@ -8,9 +8,7 @@ where these are few (up to 120), else one by one with the Hungarian algorithm. M
 from __future__ import annotations
 
 import itertools
-import json
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,8 +22,8 @@ from radvlm_course.rewards.soft_f1 import candidates, claims_nothing
 
 __all__ = ["Boxes", "Columns", "columns_of"]
 
-_NUMBER = r" ?\d(?:\.\d++)?"
-_PLAIN = re.compile(rf"\[({_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER})\]", re.ASCII)  # its inside is also JSON
+_FORM = np.frombuffer(b"[0.00, 0.00, 0.00, 0.00]", np.uint8)
+_DIGITS = np.equal(_FORM, ord("0"))
 _MOST_ASSIGNMENTS = 120
 _CELLS = 1_000_000  # numbers in one block
 
@@ -133,26 +131,28 @@ def columns_of(responses: Sequence[str], truths: Sequence[Sequence[Box]]) -> Col
 
 
 def read_answers(responses: Sequence[str]) -> Answers:
-    """Read the boxes of all answers; what is plain goes through one pattern, the rest through the careful readers."""
-    counts = np.zeros(len(responses), dtype=np.int64)
+    """Read the boxes of all answers.
+
+    Boxes as models are taught to write them (``[0.38, 0.47, 0.76, 0.62]``) are read from the bytes of all answers at
+    once; an answer with any other bracket goes through the two careful readers.
+    """
+    joined = "\n".join(responses)
+    data = np.frombuffer(joined.encode("utf-8", "replace") + b"\n" * len(_FORM), np.uint8)
+    in_bytes = map(len, responses) if joined.isascii() else (len(text.encode("utf-8", "replace")) for text in responses)
+    lengths = np.fromiter(in_bytes, np.int64, len(responses))
+    opened = np.flatnonzero(data == ord("["))
+    owner = np.searchsorted(np.cumsum(lengths + 1), opened, side="right")
+    written = np.stack([data[opened + place] for place in range(len(_FORM))], axis=1)  # (n_brackets, 24)
+    digits = written[:, _DIGITS].astype(np.int64) - ord("0")  # (n_brackets, 12)
+    formed = (written[:, ~_DIGITS] == _FORM[~_DIGITS]).all(axis=1) & ((digits >= 0) & (digits <= 9)).all(axis=1)
+    corners = (digits.reshape(-1, 4, 3) @ (100, 10, 1)) / 100  # the float that "0.38" stands for, to the last bit
+    inside = (corners <= 1).all(axis=1) & (corners[:, :2] < corners[:, 2:]).all(axis=1)
+    careful = np.unique(owner[~(formed & inside)])
+    kept = ~np.isin(owner, careful)
+    without = np.flatnonzero(np.bincount(owner, minlength=len(responses)) == 0)
     silent = np.zeros(len(responses), dtype=bool)
-    plain: list[str] = []
-    careful: list[int] = []
-    for index, text in enumerate(responses):
-        brackets = text.count("[")
-        if not brackets:
-            silent[index] = claims_nothing(text)
-        elif len(found := _PLAIN.findall(text)) == brackets:
-            plain += found
-            counts[index] = brackets
-        else:
-            careful.append(index)
-    corners = np.array(json.loads(f"[{','.join(plain)}]"), dtype=np.float64).reshape(-1, 4)
-    owner = np.repeat(np.arange(len(responses)), counts)
-    inside = (corners >= 0).all(1) & (corners <= 1).all(1) & (corners[:, :2] < corners[:, 2:]).all(1)
-    unusual = np.unique(owner[~(inside & (_area(corners) > 0))])
-    kept = ~np.isin(owner, unusual)
-    return _with_careful(responses, corners[kept], owner[kept], silent, sorted([*careful, *unusual.tolist()]))
+    silent[without] = [claims_nothing(responses[index]) for index in without]
+    return _with_careful(responses, corners[kept], owner[kept], silent, careful.tolist())
 
 
 def _with_careful(
@@ -171,9 +171,7 @@ def _with_careful(
         papers.append(paper)
         owners.append(np.full(len(read), index))
         paper_owners.append(np.full(len(paper), index))
-    return Answers(
-        _sorted(boxes, owners, total), _sorted(papers, paper_owners, total), stops, malformed, silent
-    )
+    return Answers(_sorted(boxes, owners, total), _sorted(papers, paper_owners, total), stops, malformed, silent)
 
 
 def _sorted(corners: list[np.ndarray], owners: list[np.ndarray], total: int) -> Boxes:

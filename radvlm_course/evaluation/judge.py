@@ -33,8 +33,8 @@ from radvlm_course.evaluation.asking import (
     jobs_of,
     pairs_of,
     provenance,
-    read_examples,
 )
+from radvlm_course.evaluation.files import read_examples
 from radvlm_course.evaluation.judgements import write_judgements
 from radvlm_course.language.client import Message
 from radvlm_course.language.jobs import AnswerRejected, Verdict
@@ -121,9 +121,7 @@ def run(options: argparse.Namespace) -> int:
     )
     with AnswerStore(options.output, "scores", ".txt", settings) as store:
         jobs, (endpoint, calls) = jobs_of(questions, check_judgement), endpoint_of(options)
-        summary = ask_endpoint(
-            jobs, endpoint, calls, store, options.concurrency, ATTEMPTS, progress=not options.quiet
-        )
+        summary = ask_endpoint(jobs, endpoint, calls, store, options.concurrency, ATTEMPTS, progress=not options.quiet)
         print(summary.text())
         if summary.failed:
             print("some answers were not judged: run the same command again")

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from radvlm_course.evaluation.files import read_examples
 from radvlm_course.evaluation.observations import explain, label_report
 from radvlm_course.records import PRESENT, UNCERTAIN
 from radvlm_course.rewards.scorers.chexbert import CLASSES, OBSERVATIONS
@@ -100,7 +101,9 @@ def read_labelled_reports(path: Path) -> tuple[list[str], list[dict[str, int]]]:
     with open(path, encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
         if lacking := [name for name in ("Reports", *OBSERVATIONS) if name not in (rows.fieldnames or ())]:
-            raise ValueError(f"{path}: expected the columns Reports and the fourteen observations; {lacking[0]!r} is not there")
+            raise ValueError(
+                f"{path}: expected the columns Reports and the fourteen observations; {lacking[0]!r} is not there"
+            )
         reports, labels = [], []
         for row in rows:
             reports.append(row["Reports"])
@@ -126,7 +129,8 @@ def chexbert_labels(reports: Sequence[str], device: str | None = None) -> list[d
     features = shared_scorer(CheXbertScorer, device=device).features(reports)
     named = [[CLASSES[index] for index in features[report].classes] for report in reports]
     return [
-        {name: _OF_CLASS[kind] for name, kind in zip(OBSERVATIONS, row, strict=True) if kind in _OF_CLASS} for row in named
+        {name: _OF_CLASS[kind] for name, kind in zip(OBSERVATIONS, row, strict=True) if kind in _OF_CLASS}
+        for row in named
     ]
 
 
@@ -171,8 +175,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _other(options: argparse.Namespace) -> tuple[list[str], list[dict[str, int]]]:
-    from radvlm_course.evaluation.asking import read_examples
-
     if options.labelled is not None:
         reports, labels = read_labelled_reports(options.labelled)
     else:

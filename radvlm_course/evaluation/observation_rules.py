@@ -145,9 +145,7 @@ def _subject(item: Mapping[str, Any]) -> Subject:
     for name in (*item["abnormal"], *item["normal"]):
         if name not in OBSERVATIONS:
             raise RuleError(f"structure {item['name']!r}: {name!r} is not one of {', '.join(OBSERVATIONS)}")
-    return Subject(
-        item["name"], _words(item["pattern"], item["name"]), tuple(item["abnormal"]), tuple(item["normal"])
-    )
+    return Subject(item["name"], _words(item["pattern"], item["name"]), tuple(item["abnormal"]), tuple(item["normal"]))
 
 
 def _predicate(item: Mapping[str, Any]) -> Predicate:

@@ -29,7 +29,9 @@ _LONGEST_SENTENCE = 1000
 _LIST_MARK = re.compile(r"\s*(?:[-*•]|\(?\d{1,2}[.)](?!\d))\s*")
 # A line break ends a sentence only before an empty line, a list mark or a heading; reports wrap their lines.
 _LINE_END = re.compile(r"\n(?=\s*(?:\n|[-*•]|\(?\d{1,2}[.)]\s|[A-Z][A-Za-z /]{2,30}:))")
-_SENTENCE_END = re.compile(r"(?<!\bvs)(?<!\bdr)(?<!\be\.g)(?<!\bi\.e)(?<!\d(?=\.\d))\.(?!\d)|[;!]|(?<=\w)\?(?=\s)", re.I)
+_SENTENCE_END = re.compile(
+    r"(?<!\bvs)(?<!\bdr)(?<!\be\.g)(?<!\bi\.e)(?<!\d(?=\.\d))\.(?!\d)|[;!]|(?<=\w)\?(?=\s)", re.I
+)
 _VERB = re.compile(r"\b(?:is|are|was|were|has|have|remains?|shows?)\b")
 _ASIDE = re.compile(r"\b(?:which|that) (?:was|were|had been|has been)\b|\bpreviously \w+\b")
 _JOINED = re.compile(r"(?:,| and|, and)(?: the)? ")
@@ -93,9 +95,7 @@ def label_report(text: str, rules: Rules | None = None) -> dict[str, int]:
     return {name: found[name] for name in OBSERVATIONS if name in found}
 
 
-def present_observations(
-    text: str, uncertain_as_present: bool = True, rules: Rules | None = None
-) -> frozenset[str]:
+def present_observations(text: str, uncertain_as_present: bool = True, rules: Rules | None = None) -> frozenset[str]:
     """The observations that a report affirms; as in the paper's tables the uncertain ones count, unless told not to."""
     wanted = (PRESENT, UNCERTAIN) if uncertain_as_present else (PRESENT,)
     return frozenset(name for name, value in label_report(text, rules).items() if value in wanted)
@@ -119,7 +119,7 @@ def split_sentences(text: str) -> Iterator[str]:
             end = len(line) if match is None else match.end() if match.group() == "?" else match.start()
             sentence = " ".join(_LIST_MARK.sub(" ", line[start:end], count=1).split()).lower() if end > start else ""
             start = end if match is None else match.end()
-            for cut in range(0, len(sentence), _LONGEST_SENTENCE):
+            for cut in range(0, 0 if sentence.isdigit() else len(sentence), _LONGEST_SENTENCE):
                 yield sentence[cut : cut + _LONGEST_SENTENCE]
 
 
@@ -173,7 +173,11 @@ def _said(sentence: str, subject: re.Match[str], rules: Rules) -> tuple[str, str
         if not _JOINED.fullmatch(window, 0, stop.start()):  # "heart and lungs are normal" speaks of the heart too
             window = window[: stop.start()]
             break
-    hits = [(match.start(), match, predicate) for predicate in rules.predicates if (match := predicate.pattern.search(window))]
+    hits = [
+        (match.start(), match, predicate)
+        for predicate in rules.predicates
+        if (match := predicate.pattern.search(window))
+    ]
     if not hits:
         return None
     _, match, predicate = min(hits, key=lambda hit: hit[0])
@@ -272,11 +276,15 @@ def _denies_structure(sentence: str, found: _Found, mention: _Mention) -> bool:
 
 def _listed_before(sentence: str, found: _Found, mentions: list[_Mention], rules: Rules) -> set[int]:
     """The last mention before a cue, and those listed with it: "pneumothorax and effusion are not seen"."""
-    earlier = [i for i, mention in enumerate(mentions) if mention.end <= found.start + 1 and mention.subject_end is None]
+    earlier = [
+        i for i, mention in enumerate(mentions) if mention.end <= found.start + 1 and mention.subject_end is None
+    ]
     if not earlier:
         return set()
     gap = _ASIDE.sub("", sentence[mentions[earlier[-1]].end : found.start])
-    contrast = any(pattern.search(gap) for name, pattern in rules.scope_ends.items() if name in ("contrast", "new statement"))
+    contrast = any(
+        pattern.search(gap) for name, pattern in rules.scope_ends.items() if name in ("contrast", "new statement")
+    )
     if contrast or _VERB.search(gap):
         return set()
     last = max(mentions[i].end for i in earlier)

@@ -1,8 +1,8 @@
 """What each quirk of the paper's evaluation does to a score, on examples small enough to check by hand.
 
-The metrics of the published tables have peculiarities; all are rebuilt here (``_paper``) so that numbers can be compared
-with the tables, beside values without them. Each row below is computed when it is asked for, by the functions that
-score real predictions.
+The metrics of the published tables have peculiarities; all are rebuilt here (``_paper``) so that numbers can be
+compared with the tables, beside values without them. Each row below is computed when it is asked for, by the functions
+that score real predictions.
 
     from radvlm_course.evaluation.quirks import quirk_table
     print(quirk_table())
@@ -18,9 +18,9 @@ import numpy as np
 from radvlm_course.boxes import Box, format_boxes
 from radvlm_course.evaluation import classification, grounding
 from radvlm_course.evaluation.corpus_bleu import corpus_bleu, corpus_bleu_paper, ngram_counts
-from radvlm_course.evaluation.green import parse_green
+from radvlm_course.evaluation.green_reading import parse_green
 from radvlm_course.evaluation.label_counts import MEASURES, label_counts, macro
-from radvlm_course.evaluation.statistics import CountStatistic, bootstrap, mean_statistic
+from radvlm_course.evaluation.statistics import bootstrap, mean_statistic
 from radvlm_course.records import Example
 
 __all__ = ["Quirk", "quirk_table", "quirks"]
@@ -66,13 +66,9 @@ def _example(*true: Box, labels: Sequence[str] = ("nodule",), task: str = "abnor
     return Example("e", task, "film.png", "Where?", "There.", tuple(true), tuple(labels))
 
 
-def _value(statistic: CountStatistic) -> float:
-    return float(statistic.function(statistic.counts.sum(axis=0)))
-
-
 def _grounding(metric: str, answers: Sequence[str], truths: Sequence[Sequence[Box]]) -> float:
     rows = grounding.score_responses(list(answers), [_example(*boxes) for boxes in truths])
-    return _value(grounding.statistics(rows)[metric])
+    return grounding.statistics(rows)[metric].value
 
 
 def _map(example: str, answers: Sequence[str], truths: Sequence[Sequence[Box]], why: str) -> Quirk:
@@ -134,8 +130,12 @@ def _reader() -> list[Quirk]:
     return [
         quirk("[0.1, 0.1, 0.4, 1.2.3] and the right box", f"[0.1, 0.1, 0.4, 1.2.3] {right}", "1.2.3 is no number"),
         quirk(f"pixels {pixels}, then the right box", f"{pixels} {right}", "a wrong box there, malformed here"),
-        quirk(f"corners swapped {swapped}, then the right box", f"{swapped} {right}", "a wrong box there, malformed here"),
-        quirk("the right box as [0.1, 0.1, 0.4, 4e-1]", "[0.1, 0.1, 0.4, 4e-1]", "signs and exponents are not read there"),
+        quirk(
+            f"corners swapped {swapped}, then the right box", f"{swapped} {right}", "a wrong box there, malformed here"
+        ),
+        quirk(
+            "the right box as [0.1, 0.1, 0.4, 4e-1]", "[0.1, 0.1, 0.4, 4e-1]", "signs and exponents are not read there"
+        ),
     ]
 
 
@@ -144,7 +144,7 @@ def _naming() -> list[Quirk]:
 
     def quirk(answer: str, why: str) -> Quirk:
         found = classification.statistics([classification.score_response(answer, film)])
-        return Quirk("classification F1", answer, _value(found["f1_micro_paper"]), _value(found["f1_micro"]), why)
+        return Quirk("classification F1", answer, found["f1_micro_paper"].value, found["f1_micro"].value, why)
 
     return [
         quirk("Pleural effusion. No pneumothorax, no edema.", "a name in a denial counts as named"),
@@ -202,7 +202,11 @@ def _radgraph() -> list[Quirk]:
     facts = Facts([(0, 0, "OBS-DP")], [])
     upper, lower = Graph(("Effusion", "."), facts), Graph(("effusion", "."), facts)
     values = upper.f1(lower, "simple"), Graph(("effusion", "."), facts).f1(lower, "simple")
-    return [Quirk("RadGraph F1", "'Effusion.' for 'effusion.'", *values, why="words are compared as written; lower case here")]
+    return [
+        Quirk(
+            "RadGraph F1", "'Effusion.' for 'effusion.'", *values, why="words are compared as written; lower case here"
+        )
+    ]
 
 
 def _radcliq() -> list[Quirk]:

@@ -1,10 +1,10 @@
 """Report metrics: a generated report against the reference report.
 
 Words: GLEU and ROUGE-L (the same code as the rewards of these names), BLEU-4 of the whole set
-(:mod:`~radvlm_course.evaluation.corpus_bleu`). Length in characters and words, because a metric that rises while reports
-shrink is being hacked. Facts, without a model: which findings the two reports affirm, as a rule-based labeller reads
-them, compared as sets. On phantoms the labeller knows the grammar of the reports, so this is close to the truth; on
-real reports the fourteen observations are read by rules (:mod:`~radvlm_course.evaluation.observations`). Facts, with
+(:mod:`~radvlm_course.evaluation.corpus_bleu`). Length in characters and words, because a metric that rises while
+reports shrink is being hacked. Facts, without a model: which findings the two reports affirm, as a rule-based labeller
+reads them, compared as sets. On phantoms the labeller knows the grammar of the reports, so this is close to the truth;
+on real reports the fourteen observations are read by rules (:mod:`~radvlm_course.evaluation.observations`). Facts, with
 models: :mod:`~radvlm_course.evaluation.clinical`.
 
 Findings are compared twice: by name, and by name and side ("left effusion" for a right one is then two
@@ -172,9 +172,7 @@ def _f1_statistics(kind: str, counts: np.ndarray) -> dict[str, CountStatistic]:
     return {f"{kind}_micro": CountStatistic(counts, micro(f1)), f"{kind}_macro": CountStatistic(counts, macro(f1))}
 
 
-def _finding_counts(
-    rows: Sequence[Mapping[str, Any]], with_side: bool
-) -> tuple[np.ndarray, list[tuple[str, ...]]]:
+def _finding_counts(rows: Sequence[Mapping[str, Any]], with_side: bool) -> tuple[np.ndarray, list[tuple[str, ...]]]:
     """The counts of the findings that occur, and those findings in the order of their columns."""
     sides = [
         [{tuple(pair) if with_side else (pair[0],) for pair in row[f"findings_{side}"]} for row in rows]

@@ -82,7 +82,9 @@ class Scores:
             "model": self.model,
             "settings": self.settings,
             "tasks": tasks,
-            "labels": {task: {part: _plain(item) for part, item in table.items()} for task, table in self.labels.items()},
+            "labels": {
+                task: {part: _plain(item) for part, item in table.items()} for task, table in self.labels.items()
+            },
             "sizes": {task: {part: _plain(item) for part, item in table.items()} for task, table in self.sizes.items()},
             "coco": self.coco,
             "counts": self.counts,

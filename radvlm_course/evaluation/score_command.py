@@ -17,11 +17,11 @@ from pathlib import Path
 
 from radvlm_course.evaluation.clinical import CLINICAL_METRICS, ClinicalScorer, available_metrics
 from radvlm_course.evaluation.comparison import Comparison, compare_models, write_comparisons
+from radvlm_course.evaluation.files import read_examples
 from radvlm_course.evaluation.judgements import read_judgements
 from radvlm_course.evaluation.predictions import PredictionError
 from radvlm_course.evaluation.score import Scores, score_file
 from radvlm_course.evaluation.tables import difference_table, results_table
-from radvlm_course.records import Example, read_jsonl, read_parquet
 
 __all__ = ["add_arguments", "main", "run"]
 
@@ -62,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         PredictionError, ValueError, RewardError, OSError: say what was expected and found.
     """
-    examples = _examples(options.examples, options.tasks)
+    chosen = read_examples(options.examples)
+    examples = [example for example in chosen if options.tasks is None or example.task in options.tasks]
     clinical = _clinical(options.report_metrics, options.device)
     scores: dict[str, Scores] = {}
     for path in options.predictions:
@@ -90,13 +91,6 @@ def run(options: argparse.Namespace) -> int:
         _print_comparisons(comparisons, options.reference)
     print(f"written to {options.output}")
     return 0
-
-
-def _examples(paths: Sequence[Path], tasks: Sequence[str] | None) -> list[Example]:
-    found: list[Example] = []
-    for path in paths:
-        found += read_parquet(path, Example) if path.suffix == ".parquet" else read_jsonl(path, Example)
-    return [example for example in found if tasks is None or example.task in tasks]
 
 
 def _clinical(asked: Sequence[str], device: str | None) -> ClinicalScorer | None:

@@ -1,7 +1,8 @@
 """Which metrics belong to which task: the table between the door (:mod:`~radvlm_course.evaluation.score`) and them.
 
-A task has rows (one dict an example), statistics of rows, and statistics of parts of them: labels, and box sizes. What a
-language model judged elsewhere (GREEN, a judge of conversations) comes in as *judgements* and becomes one more metric.
+A task has rows (one dict an example), statistics of rows, and statistics of parts of them: labels, and box sizes. What
+a language model judged elsewhere (GREEN, a judge of conversations) comes in as *judgements* and becomes one more
+metric.
 """
 
 from __future__ import annotations
@@ -108,9 +109,7 @@ def task_statistics(task: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, C
     return own
 
 
-def part_statistics(
-    task: str, rows: Sequence[Mapping[str, Any]]
-) -> dict[str, dict[str, dict[str, CountStatistic]]]:
+def part_statistics(task: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, CountStatistic]]]:
     """Metrics of parts of the rows: ``labels`` and ``sizes`` -> part -> metric -> statistic."""
     if task in BOX_TASKS:
         return {"labels": grounding.label_statistics(rows), "sizes": grounding.size_statistics(rows)}

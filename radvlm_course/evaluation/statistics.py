@@ -97,6 +97,14 @@ class CountStatistic:
     groups: np.ndarray | None = None
     n_groups: int = 1
 
+    @property
+    def value(self) -> float:
+        """The metric on all the examples; nan where it is undefined."""
+        groups = np.zeros(len(self.counts), dtype=np.int64) if self.groups is None else self.groups
+        sums = np.zeros((self.n_groups, self.counts.shape[1]))
+        np.add.at(sums, groups, self.counts)
+        return float(self.function(sums.ravel()))
+
 
 def split_statistics(
     statistics: Mapping[str, CountStatistic], first: int
@@ -104,17 +112,23 @@ def split_statistics(
     """The same metrics of the first examples alone and of the rest alone; those that share counts go on to."""
     sides = []
     for rows in (slice(None, first), slice(first, None)):
-        arrays = {id(array): array[rows] for item in statistics.values() for array in (item.counts, item.groups)
-                  if array is not None}
-        sides.append({
-            name: CountStatistic(
-                arrays[id(item.counts)],
-                item.function,
-                groups=None if item.groups is None else arrays[id(item.groups)],
-                n_groups=item.n_groups,
-            )
-            for name, item in statistics.items()
-        })
+        arrays = {
+            id(array): array[rows]
+            for item in statistics.values()
+            for array in (item.counts, item.groups)
+            if array is not None
+        }
+        sides.append(
+            {
+                name: CountStatistic(
+                    arrays[id(item.counts)],
+                    item.function,
+                    groups=None if item.groups is None else arrays[id(item.groups)],
+                    n_groups=item.n_groups,
+                )
+                for name, item in statistics.items()
+            }
+        )
     return sides[0], sides[1]
 
 
