@@ -13,7 +13,7 @@ with nothing to find; two films a patient. Two stages, each timed both ways in t
 The loops are the definitions, one sample and one resample after the other, as one would write them down: no shortcut
 for common cases, nothing shared between samples. Their results must be the same to 1e-9, or this ends with an error.
 Below the table: the time of the whole ``score`` with 2,000 resamples, with COCO's tool and without, and the most memory
-that each way took beyond the answers themselves.
+that the two stages of ours took beyond the answers themselves. Times are of computing (CPU), one thread is enough.
 """
 
 from __future__ import annotations
@@ -248,8 +248,7 @@ def report_score(
     _, with_coco = timed(lambda: score(examples, predictions, coco=True))
     print(f"\nscore with 2,000 resamples: {plain:.1f} s; with COCO's tool, three rankings: {with_coco:.1f} s")
     print(f"peak memory, rows: {peak_megabytes(lambda: score_responses(responses, examples)):.0f} MB, ", end="")
-    print(f"intervals: {peak_megabytes(lambda: our_intervals(rows, patients, options.resamples)):.0f} MB, ", end="")
-    print(f"loops' rows: {peak_megabytes(lambda: loop_rows(examples, responses)):.0f} MB")
+    print(f"intervals: {peak_megabytes(lambda: our_intervals(rows, patients, options.resamples)):.0f} MB")
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from radvlm_course.evaluation.box_matching import IOU_THRESHOLD, LARGE_FROM, SMA
 from radvlm_course.evaluation.paper_boxes import paper_boxes
 from radvlm_course.rewards.soft_f1 import candidates, claims_nothing
 
-__all__ = ["Boxes", "Columns", "columns_of"]
+__all__ = ["Answers", "Boxes", "Columns", "columns_of", "read_answers"]
 
 _FORM = np.frombuffer(b"[0.00, 0.00, 0.00, 0.00]", np.uint8)
 _DIGITS = np.equal(_FORM, ord("0"))
@@ -149,7 +149,7 @@ def read_answers(responses: Sequence[str]) -> Answers:
     inside = (corners <= 1).all(axis=1) & (corners[:, :2] < corners[:, 2:]).all(axis=1)
     careful = np.unique(owner[~(formed & inside)])
     kept = ~np.isin(owner, careful)
-    without = np.flatnonzero(np.bincount(owner, minlength=len(responses)) == 0)
+    without = np.flatnonzero(np.bincount(owner, minlength=len(responses)) == 0).tolist()
     silent = np.zeros(len(responses), dtype=bool)
     silent[without] = [claims_nothing(responses[index]) for index in without]
     return _with_careful(responses, corners[kept], owner[kept], silent, careful.tolist())

@@ -44,7 +44,7 @@ def test_insignificant_errors_cost_nothing() -> None:
         ("", None, 0.0),
         ("[Clinically Significant Errors]:\nNone.\n\n[Matched Findings]:\n2. A; B", 1.0, 1.0),
         (
-            "[Clinically Significant Errors]:\n(1) False report: 1. A\n(4) Severity: 1. B\n\n[Matched Findings]:\n2. C; D",
+            "[Clinically Significant Errors]:\n(1) False: 1. A\n(4) Severity: 1. B\n\n[Matched Findings]:\n2. C; D",
             0.5,
             0.5,
         ),
