@@ -62,6 +62,6 @@ def survey_box_strategies(
         found = statistics([score_response(text, example) for text, example in zip(texts, examples, strict=True)])
         values = {name: float(np.mean(get_reward(name)(texts, examples))) for name in _REWARDS}
         for name, key in ((PAPER, "map50_paper"), (CORRECTED, "map50")):
-            values[name] = float(found[key].function(found[key].counts.sum(axis=0)))
+            values[name] = found[key].value
         table[strategy] = values
     return table

@@ -15,21 +15,32 @@ import json
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from radvlm_course.evaluation import grounding, reports
-from radvlm_course.evaluation.predictions import Prediction, PredictionError
-from radvlm_course.evaluation.statistics import CountStatistic, Interval, bootstrap, paired_bootstrap
+from radvlm_course.boxes import parse_boxes
+from radvlm_course.chat import THINK_END
+from radvlm_course.evaluation import reports
+from radvlm_course.evaluation.clinical import ClinicalScorer
+from radvlm_course.evaluation.grounding import label_of
+from radvlm_course.evaluation.predictions import Prediction, PredictionError, read_predictions
+from radvlm_course.evaluation.scored_tasks import (
+    REPORT_TASK,
+    Judgements,
+    TaskScorer,
+    counts_of,
+    ordered,
+    part_statistics,
+    task_statistics,
+)
+from radvlm_course.evaluation.statistics import Interval, bootstrap, paired_bootstrap, split_statistics
 from radvlm_course.records import Example
 from radvlm_course.rewards.base import BOX_TASKS
 
-__all__ = ["Scores", "compare", "load_scores", "score"]
+__all__ = ["Scores", "compare", "load_scores", "score", "score_file"]
 
-REPORT_TASK = "report_generation"
-SCORED_TASKS = (*BOX_TASKS, REPORT_TASK)
 PHANTOM_SOURCE = "phantom"
 
 Row = dict[str, Any]
@@ -42,12 +53,16 @@ class Scores:
     Attributes:
         model: the name that its predictions carry.
         rows: one dict for each scored example: ``example_id``, ``task``, ``patient_id``, ``finish_reason``,
-            ``answered`` and the task's metrics (``grounding.score_response``, ``reports.score_response``).
+            ``answered`` and the task's columns (``grounding.score_responses``, ``reports.ReportScorer``,
+            ``classification.score_response``).
         tasks: task -> metric -> interval.
         labels: task -> label or finding -> metric -> interval.
-        counts: task -> how many examples, without a response, cut off at the length limit, malformed boxes.
+        counts: task -> how many examples, without a response, cut off at the length limit, malformed boxes, and so on
+            (``scored_tasks.counts_of``).
         unscored: task -> how many examples belong to tasks without a metric here.
         settings: resamples, seed and level of the intervals.
+        sizes: task -> size of the true boxes -> metric -> interval.
+        coco: task -> what COCO's tool says (``coco.coco_table``); empty if it was not asked.
     """
 
     model: str
@@ -57,18 +72,21 @@ class Scores:
     counts: dict[str, dict[str, int]]
     unscored: dict[str, int]
     settings: dict[str, Any]
+    sizes: dict[str, dict[str, dict[str, Interval]]] = field(default_factory=dict)
+    coco: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """All but the rows, JSON-ready; undefined numbers are None."""
         tasks = {task: _plain(metrics) for task, metrics in self.tasks.items()}
-        labels = {
-            task: {label: _plain(metrics) for label, metrics in table.items()} for task, table in self.labels.items()
-        }
         return {
             "model": self.model,
             "settings": self.settings,
             "tasks": tasks,
-            "labels": labels,
+            "labels": {
+                task: {part: _plain(item) for part, item in table.items()} for task, table in self.labels.items()
+            },
+            "sizes": {task: {part: _plain(item) for part, item in table.items()} for task, table in self.sizes.items()},
+            "coco": self.coco,
             "counts": self.counts,
             "unscored": self.unscored,
         }
@@ -90,6 +108,9 @@ def score(
     predictions: Iterable[Prediction],
     *,
     labeller: reports.Labeller | Literal["auto"] | None = "auto",
+    clinical: ClinicalScorer | None = None,
+    judgements: Judgements | None = None,
+    coco: bool = False,
     resamples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
@@ -100,30 +121,55 @@ def score(
         examples: what was asked.
         predictions: one for each example, in any order.
         labeller: reads the findings of reports; ``auto`` takes the phantoms' labeller if every report
-            example comes from the phantoms and none otherwise; None leaves the finding metrics out.
+            example comes from the phantoms, and reads the fourteen observations by rules otherwise; None leaves the
+            finding metrics out.
+        clinical: metrics of reports that need models; None leaves them out.
+        judgements: what a language model judged: name -> example id -> value, as ``green`` and ``judge`` write it.
+        coco: also ask COCO's tool about boxes (seconds for thousands of examples, no intervals).
         resamples, seed, level: of the bootstrap intervals, by patient. An example without a patient id counts
             as a patient of its own.
 
     Raises:
-        PredictionError: predictions are missing, doubled, of unknown examples or of two models; says how many
-            and names some.
-        ValueError: two examples share an id, or there is none.
+        PredictionError: predictions are missing, doubled, of unknown examples or of two models, or a response still
+            has its thought; says how many and names some.
+        ValueError: two examples share an id, or there is none; or a judgement does not fit the examples.
     """
     asked = _by_id(examples)
     answers, model = _matched(asked, predictions)
-    scored = [example for example in asked.values() if example.task in SCORED_TASKS]
-    unscored = dict(sorted(Counter(e.task for e in asked.values() if e.task not in SCORED_TASKS).items()))
+    by_task: dict[str, list[Example]] = {}
+    for example in asked.values():
+        by_task.setdefault(example.task, []).append(example)
+    scorer = TaskScorer(_reporter(labeller, by_task.get(REPORT_TASK, []), clinical), judgements)
+    scored = {task: some for task, some in by_task.items() if scorer.is_scored(task, some)}
+    unscored = dict(sorted(Counter(e.task for e in asked.values() if e.task not in scored).items()))
     if unscored:
         warnings.warn(f"no metric for {unscored}: these examples are counted, not scored", stacklevel=2)
-    reporter = reports.ReportScorer(_labeller(labeller, scored))
-    rows = [_row(example, answers[example.id], reporter) for example in scored]
+    rows: dict[str, Row] = {}
+    for task, some in scored.items():
+        made = scorer.rows(task, [answers[example.id].response for example in some], some)
+        rows |= {e.id: _base_row(e, answers[e.id]) | row for e, row in zip(some, made, strict=True)}
     options = {"resamples": resamples, "seed": seed, "level": level}
-    tasks, labels, counts = {}, {}, {}
-    for task in [name for name in SCORED_TASKS if any(row["task"] == name for row in rows)]:
-        mine = [row for row in rows if row["task"] == task]
-        tasks[task], labels[task] = _intervals(task, mine, options)
-        counts[task] = _counts(mine)
-    return Scores(model, tuple(rows), tasks, labels, counts, unscored, options)
+    found: dict[str, dict[str, Any]] = {"tasks": {}, "labels": {}, "sizes": {}, "counts": {}, "coco": {}}
+    for task in ordered(list(scored)):
+        mine = [rows[example.id] for example in scored[task]]
+        found["tasks"][task], parts = _intervals(task, mine, options)
+        found["labels"][task], found["counts"][task] = parts["labels"], counts_of(mine)
+        if task in BOX_TASKS:
+            found["sizes"][task] = parts["sizes"]
+            if coco:
+                found["coco"][task] = _coco(scored[task], answers)
+    kept = tuple(rows[identifier] for identifier in asked if identifier in rows)
+    return Scores(model=model, rows=kept, unscored=unscored, settings=options, **found)
+
+
+def score_file(examples: Iterable[Example], path: str | os.PathLike[str], **options: Any) -> Scores:
+    """Score a file of predictions; ``options`` are those of :func:`score`.
+
+    Raises:
+        PredictionError: as :func:`score`, and for a line that is corrupt, doubled or foreign; names the line.
+    """
+    asked = list(examples)
+    return score(asked, read_predictions(path, {example.id for example in asked}), **options)
 
 
 def compare(
@@ -143,15 +189,10 @@ def compare(
             f"{len(only[1])} only in {after.model!r} {only[1][:3]}"
         )
     result = {}
-    present = {row["task"] for row in before.rows}
-    for task in [name for name in SCORED_TASKS if name in present]:
+    for task in ordered([row["task"] for row in before.rows]):
         ids = [identifier for identifier, row in first.items() if row["task"] == task]
         both = [first[identifier] for identifier in ids] + [second[identifier] for identifier in ids]
-        joint = _statistics(task, both)  # over both runs, so that labels have the same columns
-        low, high = (
-            {name: CountStatistic(item.counts[part], item.function) for name, item in joint.items()}
-            for part in (slice(None, len(ids)), slice(len(ids), None))
-        )
+        low, high = split_statistics(task_statistics(task, both), len(ids))  # of both, so that labels are the same
         patients = [first[identifier]["patient_id"] for identifier in ids]
         result[task] = paired_bootstrap(low, high, patients, resamples, seed, level)
     return result
@@ -164,11 +205,15 @@ def load_scores(folder: str | os.PathLike[str]) -> Scores:
     with open(source / "per_example.jsonl", encoding="utf-8", newline="\n") as file:
         rows = tuple(json.loads(line) for line in file)
     tasks = {task: _intervals_from(metrics) for task, metrics in values["tasks"].items()}
-    labels = {
-        task: {label: _intervals_from(metrics) for label, metrics in table.items()}
-        for task, table in values["labels"].items()
+    parts = {
+        name: {
+            task: {part: _intervals_from(metrics) for part, metrics in table.items()}
+            for task, table in values.get(name, {}).items()
+        }
+        for name in ("labels", "sizes")
     }
-    return Scores(values["model"], rows, tasks, labels, values["counts"], values["unscored"], values["settings"])
+    rest = {name: values[name] for name in ("model", "counts", "unscored", "settings")}
+    return Scores(rows=rows, tasks=tasks, coco=values.get("coco", {}), **parts, **rest)
 
 
 def _by_id(examples: Iterable[Example]) -> dict[str, Example]:
@@ -198,61 +243,61 @@ def _matched(asked: Mapping[str, Example], predictions: Iterable[Prediction]) ->
             f"{len(missing)} of {len(asked)} examples have no prediction: {shown}. Predict again (it resumes after the "
             "ones that are there), or score only the examples that were asked"
         )
+    for identifier, prediction in answers.items():
+        if THINK_END in (prediction.response or ""):
+            raise PredictionError(
+                f"the response to example {identifier!r} still has its thought (a {THINK_END}): what is scored is what "
+                "follows it. Write predictions with Prediction.from_completion(..., thinking=True)"
+            )
     models = sorted({prediction.model for prediction in answers.values()})
     if len(models) > 1:
         raise PredictionError(f"expected predictions of one model, found {', '.join(models)}: score each alone")
     return answers, models[0]
 
 
-def _labeller(choice: reports.Labeller | str | None, examples: Sequence[Example]) -> reports.Labeller | None:
+def _reporter(
+    choice: reports.Labeller | str | None, examples: Sequence[Example], clinical: ClinicalScorer | None
+) -> reports.ReportScorer:
     if choice is None or callable(choice):
-        return choice
+        return reports.ReportScorer(choice, clinical_scorer=clinical)
     if choice != "auto":
         raise ValueError(f"labeller: expected a function, None or 'auto', found {choice!r}")
-    sources = {example.source for example in examples if example.task == REPORT_TASK}
-    return reports.phantom_labeller() if sources == {PHANTOM_SOURCE} else None
+    phantoms = {example.source for example in examples} == {PHANTOM_SOURCE}
+    return reports.ReportScorer(reports.phantom_labeller() if phantoms else None, not phantoms, clinical)
 
 
-def _row(example: Example, prediction: Prediction, reporter: reports.ReportScorer) -> Row:
-    response = prediction.response
-    row: Row = {
+def _base_row(example: Example, prediction: Prediction) -> Row:
+    return {
         "example_id": example.id,
         "task": example.task,
         "patient_id": example.patient_id or f"example {example.id}",
         "finish_reason": prediction.finish_reason,
-        "answered": bool(response and response.strip()),
+        "answered": bool(prediction.response and prediction.response.strip()),
     }
-    judge: Callable[[str | None, Example], Row]
-    judge = reporter.score_response if example.task == REPORT_TASK else grounding.score_response
-    return row | judge(response, example)
-
-
-def _statistics(task: str, rows: Sequence[Row]) -> dict[str, CountStatistic]:
-    return reports.statistics(rows) if task == REPORT_TASK else grounding.statistics(rows)
 
 
 def _intervals(
     task: str, rows: Sequence[Row], options: Mapping[str, Any]
-) -> tuple[dict[str, Interval], dict[str, dict[str, Interval]]]:
-    """Metrics of the task and of each label, all from the same resamples."""
-    by_label = reports.finding_statistics(rows) if task == REPORT_TASK else grounding.label_statistics(rows)
-    whole = _statistics(task, rows)
-    keyed = {("", name): item for name, item in whole.items()}
-    keyed |= {(label, name): item for label, table in by_label.items() for name, item in table.items()}
-    names = {f"{label}\t{name}": item for (label, name), item in keyed.items()}
-    found = bootstrap(names, [row["patient_id"] for row in rows], **options)
-    labels = {label: {name: found[f"{label}\t{name}"] for name in table} for label, table in by_label.items()}
-    return {name: found[f"\t{name}"] for name in whole}, labels
-
-
-def _counts(rows: Sequence[Row]) -> dict[str, int]:
-    return {
-        "examples": len(rows),
-        "patients": len({row["patient_id"] for row in rows}),
-        "without_response": sum(not row["answered"] for row in rows),
-        "cut_off_at_length": sum(row["finish_reason"] == "length" for row in rows),
-        "malformed_boxes": sum(row.get("n_malformed", 0) for row in rows),
+) -> tuple[dict[str, Interval], dict[str, dict[str, dict[str, Interval]]]]:
+    """Metrics of the task and of each of its parts, all from the same resamples."""
+    whole, parts = task_statistics(task, rows), part_statistics(task, rows)
+    keyed = {("", "", name): item for name, item in whole.items()}
+    for kind, table in parts.items():
+        keyed |= {(kind, part, name): item for part, metrics in table.items() for name, item in metrics.items()}
+    found = bootstrap({"\t".join(key): item for key, item in keyed.items()}, [r["patient_id"] for r in rows], **options)
+    intervals: dict[str, dict[str, dict[str, Interval]]] = {
+        kind: {part: {name: found[f"{kind}\t{part}\t{name}"] for name in metrics} for part, metrics in table.items()}
+        for kind, table in parts.items()
     }
+    return {name: found[f"\t\t{name}"] for name in whole}, intervals
+
+
+def _coco(examples: Sequence[Example], answers: Mapping[str, Prediction]) -> dict[str, Any]:
+    from radvlm_course.evaluation.coco import coco_table
+
+    by_id = sorted(examples, key=lambda example: example.id)
+    predicted = [parse_boxes(answers[example.id].response or "") for example in by_id]
+    return coco_table(predicted, [example.boxes for example in by_id], [label_of(example) for example in by_id])
 
 
 def _plain(metrics: Mapping[str, Interval]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ metrics of one task share the same resamples, and two runs on the same examples 
 bootstrap), which is what makes their difference sharp.
 
 Counts are first rounded to multiples of 2**-30 (about 1e-9): sums of such numbers are exact in floating
-point, hence the same on every machine, with any number of threads.
+point, hence the same on every machine, with any number of threads. Tests of significance are in
+:mod:`radvlm_course.evaluation.significance`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,19 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CountStatistic", "Interval", "bootstrap", "f1", "mean_statistic", "paired_bootstrap", "ratio"]
+from radvlm_course.evaluation.patient_sums import Clusters, PatientSums
 
-_GRAIN = 2.0**30
+__all__ = [
+    "CountStatistic",
+    "Interval",
+    "bootstrap",
+    "f1",
+    "mean_statistic",
+    "paired_bootstrap",
+    "ratio",
+    "split_statistics",
+]
+
 _DRAWS_PER_BLOCK = 4_000_000
 
 
@@ -69,15 +80,56 @@ class Interval:
 class CountStatistic:
     """A metric as a function of summed counts.
 
+    Metrics of the same examples should share one array of counts (the same object): it is then summed once.
+
     Attributes:
         counts: float array of shape (n_examples, k).
-        function: sums of shape (..., k) -> values of shape (...); nan where undefined.
+        function: sums of shape (..., n_groups * k) -> values of shape (...); nan where undefined.
         n: how many of the examples the metric is about (None: all of them).
+        groups: the group of each example, 0 to n_groups - 1, shape (n_examples,); None puts all into one. The sums
+            of group g are the columns g * k to (g + 1) * k.
+        n_groups: how many groups there are.
     """
 
     counts: np.ndarray
     function: Callable[[np.ndarray], np.ndarray]
     n: int | None = None
+    groups: np.ndarray | None = None
+    n_groups: int = 1
+
+    @property
+    def value(self) -> float:
+        """The metric on all the examples; nan where it is undefined."""
+        groups = np.zeros(len(self.counts), dtype=np.int64) if self.groups is None else self.groups
+        sums = np.zeros((self.n_groups, self.counts.shape[1]))
+        np.add.at(sums, groups, self.counts)
+        return float(self.function(sums.ravel()))
+
+
+def split_statistics(
+    statistics: Mapping[str, CountStatistic], first: int
+) -> tuple[dict[str, CountStatistic], dict[str, CountStatistic]]:
+    """The same metrics of the first examples alone and of the rest alone; those that share counts go on to."""
+    sides = []
+    for rows in (slice(None, first), slice(first, None)):
+        arrays = {
+            id(array): array[rows]
+            for item in statistics.values()
+            for array in (item.counts, item.groups)
+            if array is not None
+        }
+        sides.append(
+            {
+                name: CountStatistic(
+                    arrays[id(item.counts)],
+                    item.function,
+                    groups=None if item.groups is None else arrays[id(item.groups)],
+                    n_groups=item.n_groups,
+                )
+                for name, item in statistics.items()
+            }
+        )
+    return sides[0], sides[1]
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -119,10 +171,10 @@ def bootstrap(
         ValueError: a metric's rows and the patients differ in number, a count is not finite, or an option
             is out of range.
     """
-    sums = {name: _sums_by_patient(name, statistic, patients) for name, statistic in statistics.items()}
-    estimates = {name: _apply(statistics[name], table.sum(axis=0)) for name, table in sums.items()}
-    draws = _resampled(sums, statistics, resamples, seed, level)
-    return {name: _interval(statistics[name], estimates[name], draws[name], patients, level) for name in statistics}
+    clusters = Clusters.of(patients)
+    sums = PatientSums(statistics, clusters)
+    (draws,) = _resampled([sums], clusters.n, resamples, seed, level)
+    return {name: _interval(item, sums.total(name), draws[name], clusters, level) for name, item in statistics.items()}
 
 
 def paired_bootstrap(
@@ -143,51 +195,27 @@ def paired_bootstrap(
     """
     if set(first) != set(second):
         raise ValueError(f"the two runs have different metrics: {sorted(set(first) ^ set(second))}")
-    sides = [{name: _sums_by_patient(name, side[name], patients) for name in first} for side in (first, second)]
-    before, after = (_resampled(sums, first, resamples, seed, level) for sums in sides)
+    clusters = Clusters.of(patients)
+    sides = [PatientSums({name: side[name] for name in first}, clusters) for side in (first, second)]
+    before, after = _resampled(sides, clusters.n, resamples, seed, level)
     result = {}
-    for name in first:
-        low, high = (_apply(first[name], sums[name].sum(axis=0)) for sums in sides)
-        result[name] = _interval(first[name], high - low, after[name] - before[name], patients, level)
+    for name, item in first.items():
+        difference = sides[1].total(name) - sides[0].total(name)
+        result[name] = _interval(item, difference, after[name] - before[name], clusters, level)
     return result
-
-
-def _sums_by_patient(name: str, statistic: CountStatistic, patients: Sequence[str]) -> np.ndarray:
-    """Counts summed within patients, shape (n_patients, k), patients in sorted order."""
-    counts = np.asarray(statistic.counts, dtype=np.float64)
-    if counts.ndim != 2 or len(counts) != len(patients):
-        raise ValueError(f"{name}: expected counts of shape ({len(patients)}, k), found {counts.shape}")
-    if not np.isfinite(counts).all():
-        raise ValueError(f"{name}: expected finite counts, found nan or infinity in row {_first_bad(counts)}")
-    identifiers, index = np.unique(np.asarray(patients, dtype=object).astype(str), return_inverse=True)
-    sums = np.zeros((len(identifiers), counts.shape[1]))
-    np.add.at(sums, index, np.round(counts * _GRAIN) / _GRAIN)
-    return sums
-
-
-def _first_bad(counts: np.ndarray) -> int:
-    return int(np.flatnonzero(~np.isfinite(counts).all(axis=1))[0])
-
-
-def _apply(statistic: CountStatistic, sums: np.ndarray) -> np.ndarray:
-    return np.asarray(statistic.function(sums), dtype=np.float64)
 
 
 def _resampled(
-    sums: Mapping[str, np.ndarray], statistics: Mapping[str, CountStatistic], resamples: int, seed: int, level: float
-) -> dict[str, np.ndarray]:
-    """Each metric in each resample: name -> shape (resamples,)."""
+    sides: Sequence[PatientSums], patients: int, resamples: int, seed: int, level: float
+) -> list[dict[str, np.ndarray]]:
+    """Each metric of each run in the same resamples: name -> shape (resamples,)."""
     if resamples < 1 or not 0 < level < 1:
         raise ValueError(f"expected resamples >= 1 and 0 < level < 1, found {resamples} and {level}")
-    if not sums:
-        return {}
-    table = np.concatenate(list(sums.values()), axis=1)  # (patients, K)
-    totals = np.concatenate([weights @ table for weights in _weights(len(table), resamples, seed)])  # (resamples, K)
-    result, start = {}, 0
-    for name, part in sums.items():
-        result[name] = _apply(statistics[name], totals[:, start : start + part.shape[1]])
-        start += part.shape[1]
-    return result
+    found: list[list[dict[str, np.ndarray]]] = [[] for _ in sides]
+    for weights in _weights(patients, resamples, seed):
+        for sums, values in zip(sides, found, strict=True):
+            values.append(sums.resampled(weights))
+    return [{name: np.concatenate([part[name] for part in values]) for name in values[0]} for values in found]
 
 
 def _weights(patients: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
@@ -201,13 +229,10 @@ def _weights(patients: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
         yield np.bincount(flat, minlength=rows * patients).reshape(rows, patients).astype(np.float64)
 
 
-def _interval(
-    statistic: CountStatistic, value: np.ndarray, draws: np.ndarray, patients: Sequence[str], level: float
-) -> Interval:
-    clusters = len(set(patients))
-    n = len(patients) if statistic.n is None else statistic.n
+def _interval(item: CountStatistic, value: float, draws: np.ndarray, clusters: Clusters, level: float) -> Interval:
+    n = len(clusters.index) if item.n is None else item.n
     defined = draws[~np.isnan(draws)]
     low = high = math.nan
-    if clusters > 1 and len(defined) and not math.isnan(value):
+    if clusters.n > 1 and len(defined) and not math.isnan(value):
         low, high = (float(bound) for bound in np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]))
-    return Interval(float(value), low, high, n, clusters, level)
+    return Interval(value, low, high, n, clusters.n, level)

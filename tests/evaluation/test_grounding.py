@@ -1,5 +1,7 @@
 """Grounding metrics: the paper's check values and quirks, hand-computed cases, and COCO's own tool."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -86,8 +88,18 @@ def test_the_row_of_an_example_by_hand() -> None:
         "n_malformed": 1,
         "true_positives": 1,
         "soft_f1": pytest.approx(2 / 3),
-        "average_precision_of_sample": 0.5,
+        "matched_iou": 1.0,
         "correct": False,
+        "true_small": 0,
+        "true_medium": 0,
+        "true_large": 1,
+        "found_small": 0,
+        "found_medium": 0,
+        "found_large": 1,
+        "average_precision_of_sample": 0.5,
+        "iou_sum_paper": 1.0,
+        "iou_pairs_paper": 2,
+        "paper_reader_stops": False,
     }
 
 
@@ -162,6 +174,53 @@ def test_per_label_metrics_are_those_of_the_labels_rows_alone() -> None:
         assert found["soft_f1"].value == pytest.approx(alone["soft_f1"])
         assert found["accuracy50"].value == pytest.approx(alone["accuracy50"])
         assert found["soft_f1"].n == 2
+
+
+def test_the_papers_mean_iou_gives_two_perfect_boxes_a_half_and_ignores_failures() -> None:
+    perfect = score_response(format_boxes([RIGHT, OTHER]), example(RIGHT, OTHER))
+    assert metrics(perfect) | {"iou": 1.0, "iou_paper": 0.5} == metrics(perfect)
+    failed = score_response("", example(RIGHT))
+    assert metrics(perfect, failed)["iou_paper"] == 0.5
+    assert metrics(perfect, failed)["iou"] == pytest.approx(2 / 3)
+    assert np.isnan(metrics(score_response("None.", example()))["iou_paper"])
+
+
+def test_paper_compatible_values_read_boxes_as_the_papers_code_does() -> None:
+    pixels = score_response(f"[120, 300, 400, 500] {format_boxes([RIGHT])}", example(RIGHT))
+    assert (pixels["average_precision_of_sample"], pixels["n_predicted"], pixels["n_malformed"]) == (0.5, 1, 1)
+    stopped = score_response(f"[0.1, 1.2.3, 0.4, 0.4] {format_boxes([RIGHT])}", example(RIGHT))
+    assert (stopped["average_precision_of_sample"], stopped["paper_reader_stops"]) == (0.0, True)
+    assert stopped["correct"]
+
+
+def test_recall_by_size_counts_each_true_box_once() -> None:
+    small, medium = Box(0.1, 0.1, 0.15, 0.15), Box(0.2, 0.2, 0.4, 0.4)
+    rows = [
+        score_response(format_boxes([small]), example(small, OTHER)),
+        score_response(format_boxes([medium]), example(medium)),
+    ]
+    found = {
+        size: bootstrap(table, ["a", "b"], 10)["recall50"] for size, table in grounding.size_statistics(rows).items()
+    }
+    assert {size: (item.value, item.n) for size, item in found.items()} == {
+        "small": (1.0, 1),
+        "medium": (1.0, 1),
+        "large": (0.0, 1),
+    }
+
+
+def test_rows_need_one_example_each() -> None:
+    with pytest.raises(ValueError, match="found 2 and 1"):
+        grounding.score_responses(["a", "b"], [example(RIGHT)])
+
+
+def test_rows_are_plain_json_values_and_blocks_do_not_change_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [example(RIGHT, OTHER), example(), example(WRONG)] * 3
+    texts = [format_boxes([RIGHT, WRONG]), "None.", None] * 3
+    rows = grounding.score_responses(texts, asked)
+    assert json.loads(json.dumps(rows)) == rows
+    monkeypatch.setattr(grounding, "_BLOCK", 2)
+    assert grounding.score_responses(texts, asked) == rows
 
 
 def test_examples_of_many_things_count_under_their_task() -> None:

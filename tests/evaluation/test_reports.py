@@ -33,7 +33,14 @@ def rows(*pairs: tuple[str | None, str]) -> list[dict]:  # type: ignore[type-arg
 
 def test_words_and_lengths_of_one_report() -> None:
     row = ReportScorer().score_response(" No effusion. ", example("No pleural effusion."))
-    assert row == {"gleu": pytest.approx(0.4), "rouge_l": pytest.approx(0.8), "characters": 12, "words": 2}
+    assert row == {
+        "gleu": pytest.approx(0.4),
+        "rouge_l": pytest.approx(0.8),
+        "bleu_counts": [3, 1, 0, 0, 3, 2, 1, 0, 3, 4],  # no, effusion and the full stop; "effusion ."
+        "bleu_counts_paper": [2, 0, 0, 0, 2, 1, 0, 0, 2, 3],
+        "characters": 12,
+        "words": 2,
+    }
 
 
 def test_word_metrics_are_the_rewards_values() -> None:
@@ -91,13 +98,37 @@ def test_each_finding_has_its_own_f1() -> None:
 
 def test_without_a_labeller_there_are_only_word_metrics() -> None:
     row = ReportScorer().score_response("Clear.", example("Clear."))
-    assert sorted(metrics([row])) == ["characters", "gleu", "rouge_l", "words"]
+    assert sorted(metrics([row])) == ["bleu", "bleu_paper", "characters", "gleu", "rouge_l", "words"]
     assert reports.finding_statistics([row]) == {}
 
 
 def test_the_phantom_labeller_reads_sides_and_negations() -> None:
     found = reports.phantom_labeller()("Small left pleural effusion. No pneumothorax.")
     assert found == {("pleural effusion", "left")}
+
+
+def test_real_reports_are_compared_by_the_observations_that_rules_read() -> None:
+    scorer = ReportScorer(observations=True)
+    pairs = [
+        ("Cardiomegaly. No effusion.", "The heart is enlarged. Small effusion."),
+        ("Clear lungs.", "No acute process."),
+    ]
+    made = scorer.score_responses([pair[0] for pair in pairs], [example(pair[1]) for pair in pairs])
+    assert made[0]["observations_predicted"] == ["Cardiomegaly"]
+    assert made[0]["observations_true"] == ["Cardiomegaly", "Pleural Effusion"]
+    values = metrics(made)
+    assert values["observation_f1_micro"] == pytest.approx(2 * 2 / (2 + 3))
+    assert values["observation_f1_macro"] == pytest.approx((1 + 0 + 1) / 3)  # cardiomegaly, effusion, no finding
+    assert values["observation_f1_5_micro"] == pytest.approx(2 * 1 / (1 + 2))
+    assert reports.finding_statistics(made)["Pleural Effusion"]["recall"].value == 0.0
+
+
+def test_scoring_together_or_alone_gives_equal_rows() -> None:
+    asked = [example("No effusion."), example("Small left effusion, heart enlarged.")]
+    texts = ["Effusion.", "Heart enlarged."]
+    scorer = ReportScorer(reports.phantom_labeller(), observations=True)
+    together = scorer.score_responses(texts, asked)
+    assert together == [scorer.score_response(text, one) for text, one in zip(texts, asked, strict=True)]
 
 
 def test_an_empty_reference_report_is_refused_by_name() -> None:

@@ -4,13 +4,16 @@ import json
 import math
 import random
 import time
+import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from radvlm_course.boxes import Box, format_box
 from radvlm_course.evaluation.predictions import Prediction, PredictionError
-from radvlm_course.evaluation.score import Scores, compare, load_scores, score
+from radvlm_course.evaluation.score import Scores, compare, load_scores, score, score_file
 from radvlm_course.records import Example
 
 BOX = Box(0.1, 0.1, 0.4, 0.4)
@@ -58,13 +61,19 @@ def test_perfect_answers_score_one_everywhere() -> None:
     for metrics in scores.tasks.values():
         for name, interval in metrics.items():
             if name not in ("characters", "words"):
-                assert interval.value == interval.low == interval.high == 1.0, name
+                values = (interval.value, interval.low, interval.high)
+                assert values == pytest.approx((1.0, 1.0, 1.0), abs=1e-9), name
     assert scores.counts["abnormality_grounding"] == {
         "examples": 12,
         "patients": 6,
         "without_response": 0,
         "cut_off_at_length": 0,
         "malformed_boxes": 0,
+        "nothing_to_find": 0,
+        "nothing_to_find_and_said_so": 0,
+        "nothing_to_find_but_boxes_written": 0,
+        "boxes_to_find_but_none_written": 0,
+        "paper_reader_stops": 0,
     }
     assert set(scores.labels["abnormality_grounding"]) == {"nodule", "edema"}
     assert scores.labels["report_generation"]["pleural effusion"]["finding_f1"].value == 1.0
@@ -113,6 +122,11 @@ def test_answers_that_never_came_score_zero_and_are_counted() -> None:
         "without_response": 1,
         "cut_off_at_length": 1,
         "malformed_boxes": 1,
+        "nothing_to_find": 0,
+        "nothing_to_find_and_said_so": 0,
+        "nothing_to_find_but_boxes_written": 0,
+        "boxes_to_find_but_none_written": 2,
+        "paper_reader_stops": 0,
     }
 
 
@@ -132,6 +146,145 @@ def test_findings_are_left_out_for_real_reports_unless_a_labeller_is_given() -> 
     assert named.tasks["report_generation"]["finding_f1_micro"].value == 1.0
     with pytest.raises(ValueError, match="None or 'auto'"):
         score(real, given, labeller="chexbert")  # type: ignore[arg-type]
+
+
+def test_every_empty_case_is_counted() -> None:
+    asked = [Example(f"g{i}", "phrase_grounding", "a.png", "q", "a", ()) for i in range(4)]
+    asked.append(Example("g4", "phrase_grounding", "a.png", "q", "a", (BOX,)))
+    texts = ["Nothing is seen.", format_box(BOX), "", "[0.1, 1.2.3, 0.4, 0.5]", "It is not there."]
+    given = [Prediction(e.id, text, text, "m") for e, text in zip(asked, texts, strict=True)]
+    assert score(asked, given).counts["phrase_grounding"] == {
+        "examples": 5,
+        "patients": 5,
+        "without_response": 1,
+        "cut_off_at_length": 0,
+        "malformed_boxes": 1,
+        "nothing_to_find": 4,
+        "nothing_to_find_and_said_so": 1,
+        "nothing_to_find_but_boxes_written": 1,
+        "boxes_to_find_but_none_written": 1,
+        "paper_reader_stops": 1,
+    }
+
+
+MALFORMED = [
+    "[0.1, 0.1, 0.4]",
+    "[0.1, 0.1, 0.4, 0.4, 0.5]",
+    "[0.4, 0.4, 0.1, 0.1]",
+    "[0.1, 0.1, 0.1, 0.4]",
+    "[0.1, 0.1, 0.4, nan]",
+    "[0.1, 0.1, 0.4, inf]",
+    "[100, 100, 400, 400]",
+    "[-0.5, 0.1, 0.4, 0.4]",
+    "[0.1, 0.1, 0.4, 1.2.3]",
+    "[0.1 0.1 0.4 0.4]",
+    "[0.1, 0.1, 0.4, 0.4",
+    "[[0.1, 0.1], [0.4, 0.4]]",
+    "(0.1, 0.1, 0.4, 0.4)",
+    "[0,1, 0,1, 0,4, 0,4]",
+    "[0.1, 0.1, 0.4, 0.4_0]",
+    "[" * 1000,
+]
+
+
+@pytest.mark.parametrize("text", MALFORMED, ids=range(len(MALFORMED)))
+def test_a_malformed_box_earns_nothing_and_does_not_hide_a_good_one(text: str) -> None:
+    asked = grounding_examples(2)
+    given = [Prediction("g0", text, text, "m"), Prediction("g1", "x", f"{text} and {format_box(BOX)}", "m")]
+    metrics = score(asked, given).tasks["abnormality_grounding"]
+    assert metrics["soft_f1"].value == 0.5
+    assert metrics["recall50"].value == 0.5
+    assert metrics["precision50"].value == 1.0
+
+
+def test_a_thought_left_in_a_response_is_refused() -> None:
+    left = Prediction("g0", "x", f"<think>{format_box(FAR)}</think> {format_box(BOX)}", "m")
+    with pytest.raises(PredictionError, match="'g0' still has its thought"):
+        score(grounding_examples(1), [left])
+
+
+def test_a_file_is_scored_like_its_predictions_in_any_order(tmp_path: Path) -> None:
+    given = answers(0.5)
+    for name, order in (("forth", given), ("back", given[::-1])):
+        (tmp_path / f"{name}.jsonl").write_bytes(b"".join(item.to_line() for item in order))
+        score_file(EXAMPLES, tmp_path / f"{name}.jsonl").write(tmp_path / name)
+    score(EXAMPLES, given).write(tmp_path / "memory")
+    for name in ("scores.json", "per_example.jsonl"):
+        contents = {(tmp_path / folder / name).read_bytes() for folder in ("forth", "back", "memory")}
+        assert len(contents) == 1
+
+
+def lines_of(predictions: list[Prediction]) -> list[bytes]:
+    return [prediction.to_line() for prediction in predictions]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda lines: lines[:3] + lines[4:], "1 of 18 examples have no prediction: g3"),
+        (lambda lines: [*lines, lines[2]], r"line 19: example 'g2' was already answered in line 3"),
+        (lambda lines: [*lines[:4], b'{"example_id"\n', *lines[5:]], "line 5: not a JSON line"),
+        (lambda lines: [*lines[:4], lines[4].replace(b'"g4"', b'"x"'), *lines[5:]], "line 5: example 'x' is not among"),
+        (lambda lines: [*lines[:4], lines[4].replace(b'"tiny"', b'"other"'), *lines[5:]], "line 5: written by model"),
+        (lambda lines: [*lines[:4], b"[1, 2]\n", *lines[5:]], "line 5: expected a JSON object"),
+        (lambda lines: [*lines[:4], b"\xff\xfe\n", *lines[5:]], "line 5: not a JSON line"),
+    ],
+    ids=["missing", "doubled", "torn in the middle", "foreign", "two models", "no object", "no text"],
+)
+def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, change, message: str) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(b"".join(change(lines_of(answers(1.0)))))
+    with pytest.raises(PredictionError, match=message):
+        score_file(EXAMPLES, path)
+
+
+@given(st.integers(min_value=0))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_cut_at_any_byte_is_never_scored_as_if_it_were_whole(tmp_path: Path, place: int) -> None:
+    content = b"".join(lines_of(answers(0.5)))
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(content[: place % len(content)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if content[: place % len(content)] == content[:-1]:  # only the last line break is gone: all is there
+            assert score_file(EXAMPLES, path, resamples=5).counts["abnormality_grounding"]["examples"] == 12
+            return
+        with pytest.raises(PredictionError, match="have no prediction"):
+            score_file(EXAMPLES, path, resamples=5)
+
+
+def test_classification_is_scored_both_ways() -> None:
+    asked = [
+        Example("c0", "abnormality_classification", "a.png", "q", "a", labels=("Pleural Effusion",), patient_id="p"),
+        Example("c1", "abnormality_classification", "a.png", "q", "a", patient_id="q"),
+    ]
+    texts = ["Pleural effusion, no pneumothorax.", "Nothing abnormal."]
+    scores = score(asked, [Prediction(e.id, t, t, "m") for e, t in zip(asked, texts, strict=True)])
+    metrics = scores.tasks["abnormality_classification"]
+    assert (metrics["f1_micro"].value, metrics["f1_micro_paper"].value, metrics["exact"].value) == (1.0, 2 / 3, 1.0)
+    assert scores.labels["abnormality_classification"]["Pneumothorax"]["precision_paper"].value == 0.0
+
+
+def test_cocos_tool_is_asked_on_request_and_read_back(tmp_path: Path) -> None:
+    scores = score(EXAMPLES, answers(0.5), coco=True, resamples=10)
+    table = scores.coco["abnormality_grounding"]
+    assert (table["n"], table["boxes"], table["labels"]) == (12, 12, 2)
+    assert table["worst"]["map50"] <= table["as_written"]["map50"] <= table["best"]["map50"]
+    assert score(EXAMPLES, answers(0.5)[::-1], coco=True, resamples=10).coco == scores.coco
+    scores.write(tmp_path)
+    assert load_scores(tmp_path).to_dict() == scores.to_dict()
+    assert load_scores(tmp_path).sizes["abnormality_grounding"]["large"]["recall50"].n == 12
+
+
+def test_a_judgement_becomes_a_metric_and_an_unreadable_one_is_counted() -> None:
+    talk = [Example(f"c{i}", "conversation", "a.png", "Hello?", "Hello.", patient_id=f"p{i}") for i in range(3)]
+    given = [Prediction(e.id, "Hi there.", "Hi there.", "tiny") for e in talk]
+    scores = score(talk, given, judgements={"judge": {"c0": 7.0, "c1": None, "c2": 4.0}})
+    assert scores.tasks["conversation"]["judge"].value == 5.5
+    assert scores.tasks["conversation"]["judge"].n == 2
+    assert scores.counts["conversation"]["judge_unreadable"] == 1
+    with pytest.raises(ValueError, match="1 of 3 examples of conversation are not judged, for example 'c2'"):
+        score(talk, given, judgements={"judge": {"c0": 7.0, "c1": None}})
 
 
 def test_an_example_without_patient_is_a_patient_of_its_own() -> None:
