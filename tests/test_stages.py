@@ -172,9 +172,10 @@ def test_the_base_of_a_tiny_model_sees_no_film_that_another_dataset_tests_on(tmp
     films = []
     for number in range(12):
         Image.new("L", (40, 40), 20 * number).save(tmp_path / f"{number}.png")
-        boxes = {"mass": (Box(0.1, 0.2, 0.5, 0.6),)}
-        path = str(tmp_path / f"{number}.png")
-        films.append(Study(path, (40, 40), f"p{number}", f"s{number}", "phantom", "train", abnormalities=boxes))
+        path, said = str(tmp_path / f"{number}.png"), {"abnormalities": {"mass": (Box(0.1, 0.2, 0.5, 0.6),)}}
+        films.append(
+            Study(path, (40, 40), f"p{number}", f"s{number}", "phantom", "train", findings={"mass": 1}, **said)
+        )
     names = write_nih_chestxray14_layout(films, tmp_path / "data" / "nih_chestxray14")
     write_chestx_det_layout(
         [replace(film, split="train" if number else "test") for number, film in enumerate(films)],
