@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,7 @@ def jobs_of(questions: Sequence[Question], check: Callable[[str], Verdict]) -> l
     """One job for each distinct question."""
     by_key = {question.key: question for question in questions}
     return [
-        Job(key, question.example.source, lambda question=question: list(question.messages), check)
-        for key, question in by_key.items()
+        Job(key, question.example.source, partial(list, question.messages), check) for key, question in by_key.items()
     ]
 
 

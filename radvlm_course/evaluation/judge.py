@@ -99,7 +99,8 @@ def judge_values(pairs: Sequence[Pair], store: AnswerStore) -> Iterator[dict[str
         ValueError: a pair was not judged yet.
     """
     for example, response in pairs:
-        value, attempts = 0, 0
+        value: int | None = 0
+        attempts = 0
         if response:
             record = store.read(Question(example, judge_question(example, response)).key)
             if record is None:

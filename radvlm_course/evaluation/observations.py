@@ -174,14 +174,14 @@ def _said(sentence: str, subject: re.Match[str], rules: Rules) -> tuple[str, str
             window = window[: stop.start()]
             break
     hits = [
-        (match.start(), match, predicate)
+        (found.start(), found.end(), predicate)
         for predicate in rules.predicates
-        if (match := predicate.pattern.search(window))
+        if (found := predicate.pattern.search(window))
     ]
     if not hits:
         return None
-    _, match, predicate = min(hits, key=lambda hit: hit[0])
-    return predicate.says, predicate.name, subject.end() + match.start(), subject.end() + match.end(), True
+    start, end, predicate = min(hits, key=lambda hit: hit[0])
+    return predicate.says, predicate.name, subject.end() + start, subject.end() + end, True
 
 
 def _statements(

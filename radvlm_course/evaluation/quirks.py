@@ -72,8 +72,8 @@ def _grounding(metric: str, answers: Sequence[str], truths: Sequence[Sequence[Bo
 
 
 def _map(example: str, answers: Sequence[str], truths: Sequence[Sequence[Box]], why: str) -> Quirk:
-    values = (_grounding(metric, answers, truths) for metric in ("map50_paper", "map50"))
-    return Quirk("mAP@0.5", example, *values, why=why)
+    paper, corrected = (_grounding(metric, answers, truths) for metric in ("map50_paper", "map50"))
+    return Quirk("mAP@0.5", example, paper, corrected, why)
 
 
 def _average_precision() -> list[Quirk]:
@@ -109,8 +109,8 @@ def _mean_iou() -> list[Quirk]:
     both, right = format_boxes([RIGHT, OTHER]), format_boxes([RIGHT])
 
     def quirk(example: str, answers: list[str], truths: list[list[Box]], why: str) -> Quirk:
-        values = (_grounding(metric, answers, truths) for metric in ("iou_paper", "iou"))
-        return Quirk("mean IoU", example, *values, why=why)
+        paper, corrected = (_grounding(metric, answers, truths) for metric in ("iou_paper", "iou"))
+        return Quirk("mean IoU", example, paper, corrected, why)
 
     return [
         quirk("two perfect boxes on two disjoint truths", [both], [[RIGHT, OTHER]], "all pairs are averaged"),
@@ -190,9 +190,9 @@ def _chexbert() -> list[Quirk]:
 
     counts = label_counts([["Edema"]], [["Edema"]], OBSERVATIONS).sum(axis=0)
     f1 = MEASURES["f1"]
-    values = [float(macro(f1, empty_as_zero=zero)(counts)) for zero in (True, False)]
+    paper, corrected = (float(macro(f1, empty_as_zero=zero)(counts)) for zero in (True, False))
     why = "the 13 labels that nobody has count 0"
-    return [Quirk("CheXbert F1 macro", "edema found where edema is, nothing else", *values, why=why)]
+    return [Quirk("CheXbert F1 macro", "edema found where edema is, nothing else", paper, corrected, why)]
 
 
 def _radgraph() -> list[Quirk]:
@@ -244,4 +244,4 @@ def _intervals() -> list[Quirk]:
         interval = bootstrap({"mean": mean_statistic(values)}, clusters)["mean"]
         widths.append(interval.high - interval.low)
     example, why = "8 patients with 4 equal films each", "films are drawn as if they were patients"
-    return [Quirk("width of the 95% interval", example, *widths, why=why)]
+    return [Quirk("width of the 95% interval", example, widths[0], widths[1], why)]

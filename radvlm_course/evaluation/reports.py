@@ -154,7 +154,8 @@ def finding_statistics(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str,
         labels = [label for (label,) in vocabulary]
     elif rows and "observations_true" in rows[0]:
         labels = list(OBSERVATIONS)
-        counts = label_counts(*([row[f"observations_{side}"] for row in rows] for side in _SIDES), labels)
+        sides = [[row[f"observations_{side}"] for row in rows] for side in _SIDES]
+        counts = label_counts(sides[0], sides[1], labels)
     else:
         return {}
     true = counts.reshape(len(rows), -1, 3)[..., 2].sum(axis=0)

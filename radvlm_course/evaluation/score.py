@@ -205,15 +205,21 @@ def load_scores(folder: str | os.PathLike[str]) -> Scores:
     with open(source / "per_example.jsonl", encoding="utf-8", newline="\n") as file:
         rows = tuple(json.loads(line) for line in file)
     tasks = {task: _intervals_from(metrics) for task, metrics in values["tasks"].items()}
-    parts = {
-        name: {
-            task: {part: _intervals_from(metrics) for part, metrics in table.items()}
-            for task, table in values.get(name, {}).items()
-        }
-        for name in ("labels", "sizes")
-    }
-    rest = {name: values[name] for name in ("model", "counts", "unscored", "settings")}
-    return Scores(rows=rows, tasks=tasks, coco=values.get("coco", {}), **parts, **rest)
+    return Scores(
+        model=values["model"],
+        rows=rows,
+        tasks=tasks,
+        labels=_parts_from(values["labels"]),
+        counts=values["counts"],
+        unscored=values["unscored"],
+        settings=values["settings"],
+        sizes=_parts_from(values.get("sizes", {})),
+        coco=values.get("coco", {}),
+    )
+
+
+def _parts_from(tables: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Interval]]]:
+    return {task: {part: _intervals_from(metrics) for part, metrics in table.items()} for task, table in tables.items()}
 
 
 def _by_id(examples: Iterable[Example]) -> dict[str, Example]:
