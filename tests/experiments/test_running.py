@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -132,7 +133,8 @@ if __name__ == "__main__":
 def test_a_worker_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
     (tmp_path / "workers.py").write_text(WORKERS)
     told = tmp_path / "pid"
-    with subprocess.Popen([sys.executable, str(tmp_path / "workers.py"), str(told)]) as parent:
+    found = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, str(tmp_path / "workers.py"), str(told)], env=found) as parent:
         _wait_until(lambda: told.exists() and bool(told.read_text()))
         parent.kill()
     worker = int(told.read_text())
