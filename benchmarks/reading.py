@@ -191,6 +191,12 @@ def read_all(name: str, root: str) -> Measured:
     return Measured(films, left_out, time.perf_counter() - started, time.process_time() - cpu, peak)
 
 
+def in_a_process(function: Callable[..., Any], *arguments: object) -> Any:
+    """Call in a new process. Writing too: a process begins with the peak memory of the one that starts it."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS), choices=DATASETS)
@@ -201,9 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name in chosen.datasets:
         with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-            DATASETS[name][0](Path(folder), chosen.scale)
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-                found = pool.submit(read_all, name, folder).result()
+            in_a_process(DATASETS[name][0], Path(folder), chosen.scale)
+            found = in_a_process(read_all, name, folder)
         print(
             f"| {name} | {found.films:,} | {found.left_out:,} | {found.seconds:.1f} | {found.cpu_seconds:.1f} "
             f"| {found.films / found.cpu_seconds:,.0f} | {found.peak_memory / 1e9:.2f} |",

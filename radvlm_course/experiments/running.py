@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -74,7 +76,7 @@ def run_experiment(
     threads = max(1, (os.cpu_count() or 1) // workers)
     failures: list[str] = []
     with (
-        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)) as pool,
         tqdm(total=len(jobs) + len(start_names(experiment)), desc=experiment.name, disable=not progress) as bar,
     ):
         futures: dict[Future[str], str] = {
@@ -92,6 +94,17 @@ def run_experiment(
     if failures:
         raise RunError(f"{len(failures)} of {len(futures)} failed, the others are kept: " + "; ".join(failures))
     return root
+
+
+def _end_with(parent: int, every: float = 2.0) -> None:
+    """Let this worker end as soon as the process that started it is gone: two that train in one folder spoil it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(every)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run_arm(course: Course, arm: Arm, seed: int, budget: Budget, root: Path, threads: int) -> str:

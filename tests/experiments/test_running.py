@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from radvlm_course.experiments import command
@@ -105,6 +111,41 @@ def test_an_arm_that_fails_is_told_with_its_reason_and_its_log(course: Course, f
     with pytest.raises(RunError, match=r"1 of 1 failed.*broken, seed 0: .*gleu judges report_generation"):
         run_experiment(course, broken, BUDGET, progress=False)
     assert "Traceback" in (course.run.folder / "experiments/broken/broken-seed0/output.log").read_text()
+
+
+WORKERS = """
+import os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from radvlm_course.experiments.running import _end_with
+
+def wait(path):
+    open(path, "w").write(str(os.getpid()))
+    time.sleep(120)
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_end_with, initargs=(os.getpid(), 0.1))
+    pool.submit(wait, sys.argv[1])
+    time.sleep(120)
+"""
+
+
+def test_a_worker_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "workers.py").write_text(WORKERS)
+    told = tmp_path / "pid"
+    found = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, str(tmp_path / "workers.py"), str(told)], env=found) as parent:
+        _wait_until(lambda: told.exists() and bool(told.read_text()))
+        parent.kill()
+    worker = int(told.read_text())
+    _wait_until(lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE)
+
+
+def _wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
 
 
 def test_a_start_is_the_same_for_all_seeds(course: Course) -> None:
