@@ -120,7 +120,7 @@ show_thought(enlarged.image_path, replace(report, thought=write_thought(enlarged
 # %%
 asked = [e for e in course.examples("validation", "abnormality_grounding") if e.study_id == enlarged.study_id]
 effusion = next(e for e in asked if e.labels == ("pleural effusion",))
-show_thought(enlarged.image_path, replace(effusion, thought=write_thought(enlarged, effusion)), effusion.labels)
+show_thought(enlarged.image_path, replace(effusion, thought=write_thought(enlarged, effusion)))
 
 # %% [markdown]
 # ## 3. Filters: what a teacher gets wrong

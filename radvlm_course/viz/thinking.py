@@ -43,14 +43,15 @@ _MODES = {"direct": style.SERIES[0], "thinking": style.SERIES[1]}
 
 
 @style.styled
-def show_thought(film: Film, example: Example, truth_labels: Sequence[str] = ()) -> Figure:
+def show_thought(film: Film, example: Example) -> Figure:
     """A film with its true boxes; beside it question, thought and answer of one trace."""
+    labels = example.labels * len(example.boxes) if len(example.labels) == 1 else ()
     blocks = [
         ("question", f"{example.question} /think", ""),
         ("thought", example.thought, ""),
         ("answer", "", example.answer),
     ]
-    return film_and_text(film, example.boxes, truth_labels, blocks, _TEXT)
+    return film_and_text(film, example.boxes, labels, blocks, _TEXT)
 
 
 @style.styled
