@@ -209,6 +209,7 @@ def draw_thinking_over_time(results: Results, window: int = 5) -> Figure:
             axes.set_title(f"{task}: {label}", fontsize=9.5)
             axes.grid(axis="y")
             axes.set_axisbelow(True)
+            axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("GRPO step")
     handles = [Line2D([], [], color=colour, linewidth=2.2, label=mode) for mode, colour in _MODES.items()]
     figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.06, 1.0), ncols=2)
