@@ -29,11 +29,12 @@ comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup course lab test lint format types notebooks check-notebooks doctor clean distclean
+.PHONY: help setup course bars lab test lint format types notebooks check-notebooks doctor clean distclean
 
 help:
 	@echo "make setup            install everything into $(VENV), once"
 	@echo "make course           run the whole method and execute every notebook (PROFILE=$(PROFILE) RUN=$(RUN))"
+	@echo "make bars             did the run learn what it should? One line a claim"
 	@echo "make lab              open JupyterLab on the notebooks"
 	@echo "make test             run the tests"
 	@echo "make doctor           what this machine has, what each tier needs, what is missing"
@@ -60,6 +61,9 @@ $(STAMP): pyproject.toml constraints/cpu.txt
 course: $(STAMP)
 	$(PY) -m radvlm_course run --profile $(PROFILE) --run $(RUN)
 	RADVLM_COURSE_PROFILE="$(PROFILE)" RADVLM_COURSE_RUN="$(RUN)" $(PY) -m radvlm_course.notebooks build --execute --workers 2 $(NAMES)
+
+bars: $(STAMP)
+	$(PY) benchmarks/course_bars.py runs/$(RUN)
 
 lab: $(STAMP)
 	RADVLM_COURSE_PROFILE="$(PROFILE)" RADVLM_COURSE_RUN="$(RUN)" $(VENV)/bin/jupyter lab notebooks $(LAB_ARGS)
