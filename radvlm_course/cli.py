@@ -1,6 +1,7 @@
 """The command line: ``python -m radvlm_course <stage> --profile laptop --run NAME``.
 
-One command for each stage, ``run`` for all of them, ``doctor`` for the machine. Heavy imports wait
+One command for each stage, ``run`` for all of them, ``doctor`` for the machine. ``evaluate`` is a stage and has
+commands of its own: ``evaluate predict``, ``score`` and ``table``, for any model outside of a run. Heavy imports wait
 until a stage needs them, so ``--help`` is instant.
 """
 
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from radvlm_course.evaluation import command as evaluating
 from radvlm_course.experiments import command as experiments
 from radvlm_course.rewards.service import command as serve_rewards
 
@@ -25,8 +27,9 @@ STAGE_HELP = {
     "cold_start": "teach the thinking mode, on thoughts mixed with direct answers",
     "grpo_grounding": "GRPO on visual grounding (soft-F1), from the SFT model",
     "grpo_reports": "GRPO on reports (GLEU), from the SFT model",
-    "evaluate": "predict, score and draw every model of the run",
+    "evaluate": "predict, score and draw every model of the run; or predict, score, table: any model",
 }
+STAGE_DEFAULTS: dict[str, Any] = {"profile": "laptop", "run": "course", "runs_root": "runs", "set": [], "quiet": False}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,9 +37,10 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, text in {**STAGE_HELP, "run": "all stages, one after the other"}.items():
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--profile", default="laptop", help="a profile's name or a YAML file (default: laptop)")
-        command.add_argument("--run", default="course", help="name of the run folder (default: course)")
-        command.add_argument("--runs-root", default="runs", help="folder of all run folders (default: runs)")
+        command.set_defaults(**STAGE_DEFAULTS)
+        command.add_argument("--profile", help="a profile's name or a YAML file (default: laptop)")
+        command.add_argument("--run", help="name of the run folder (default: course)")
+        command.add_argument("--runs-root", help="folder of all run folders (default: runs)")
         command.add_argument("--seed", type=int, help="seed of training (default: the profile's)")
         command.add_argument("--source", help="dataset to read (default: the profile's)")
         command.add_argument("--root", help="folder of the dataset or datasets, required with another --source")
@@ -44,11 +48,12 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--set",
             action="append",
-            default=[],
             metavar="KEY=VALUE",
             help="override one setting, as in sft.trainer.max_steps=50",
         )
         command.add_argument("--quiet", action="store_true", help="no progress bars")
+        if name == "evaluate":
+            evaluating.add_commands(command.add_subparsers(dest="evaluate_command", metavar="predict | score | table"))
     commands.add_parser("doctor", help="what this machine has, what each tier needs, what is missing")
     text = "score completions for trainers in other processes or on other machines"
     serving = commands.add_parser("serve-rewards", help=text, description=text, allow_abbrev=False)
@@ -67,12 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(report())
         return 0
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    evaluates = getattr(options, "evaluate_command", None) is not None
     try:
+        if evaluates:
+            _refuse_stage_options(options)
+            return evaluating.run(options)
         others = {"serve-rewards": serve_rewards.run, "experiments": experiments.run}
         return others.get(options.command, _run_stages)(options)
     except KeyboardInterrupt:
         kept = "no training run was touched"
-        if options.command != "serve-rewards":
+        if evaluates:
+            kept = "what was written is kept; the same command goes on from there"
+        elif options.command != "serve-rewards":
             kept = f"run {options.run!r} keeps its finished stages and its last checkpoint; "
             kept += "the same command goes on from there"
         print(f"\ninterrupted: {kept}", file=sys.stderr)
@@ -82,6 +93,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("RADVLM_COURSE_TRACEBACK"):
             raise
         return 1
+
+
+def _refuse_stage_options(options: argparse.Namespace) -> None:
+    """``evaluate --profile X predict ...``: the stage's option would be read and then not used."""
+    names = [*STAGE_DEFAULTS, "seed", "source", "root", "start_from"]
+    if given := [name for name in names if getattr(options, name) != STAGE_DEFAULTS.get(name)]:
+        shown = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ValueError(
+            f"{shown}: an option of the stage evaluate, given before {options.evaluate_command}: options of "
+            f"evaluate {options.evaluate_command} stand after it"
+        )
 
 
 def _run_stages(options: argparse.Namespace) -> int:

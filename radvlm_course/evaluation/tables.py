@@ -16,7 +16,18 @@ from typing import Any
 from radvlm_course.evaluation.score import Scores
 from radvlm_course.evaluation.statistics import Interval
 
-__all__ = ["METRIC_TITLES", "ResultRow", "Table", "difference_table", "label_table", "results_table"]
+__all__ = [
+    "LOWER_IS_BETTER",
+    "METRIC_TITLES",
+    "WITHOUT_DIRECTION",
+    "ResultRow",
+    "Table",
+    "difference_table",
+    "escaped",
+    "interval_text",
+    "label_table",
+    "results_table",
+]
 
 METRIC_TITLES = {
     "map50": "mAP@0.5",
@@ -39,9 +50,11 @@ METRIC_TITLES = {
     "recall": "recall",
     "precision": "precision",
 }
-"""How tables write a metric; in all but the two lengths a higher value is better."""
+"""How tables write a metric; the order is that of the columns. A metric that is not here is shown last, by its key."""
 
-_WITHOUT_DIRECTION = ("characters", "words")
+LOWER_IS_BETTER = ("radcliq",)
+WITHOUT_DIRECTION = ("characters", "words")
+"""Neither more nor less is better; of all other metrics, higher is."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +91,11 @@ class Table:
         blocks = []
         for task in dict.fromkeys(row.task for row in self.rows):
             rows = [row for row in self.rows if row.task == task]
-            shown = [name for name in metrics or METRIC_TITLES if any(name in row.metrics for row in rows)]
+            shown = [name for name in metrics or _all_metrics(rows) if any(name in row.metrics for row in rows)]
             lines = [[self.first_column, "n", *(METRIC_TITLES.get(name, name) for name in shown)]]
             lines += [[row.name, str(row.n), *(self._cell(row, name, intervals) for name in shown)] for row in rows]
             lines.insert(1, ["---"] + ["---:"] * (len(shown) + 1))
-            table = "\n".join("| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines)
+            table = "\n".join("| " + " | ".join(escaped(cell) for cell in line) + " |" for line in lines)
             blocks.append(f"**{task.replace('_', ' ')}**\n\n{table}\n")
         return "\n".join(blocks)
 
@@ -109,15 +122,30 @@ class Table:
         return self.to_markdown()
 
     def _cell(self, row: ResultRow, name: str, intervals: bool) -> str:
-        interval = row.metrics.get(name)
-        if interval is None or math.isnan(interval.value):
-            return "n/a"
-        digits = 1 if name in _WITHOUT_DIRECTION else 3
-        sign = "+" if self.signed else ""
-        text = f"{interval.value:{sign}.{digits}f}"
-        if not intervals or math.isnan(interval.low):
-            return text
-        return f"{text} [{interval.low:{sign}.{digits}f}, {interval.high:{sign}.{digits}f}]"
+        return interval_text(name, row.metrics.get(name), row.n, intervals, self.signed)
+
+
+def interval_text(metric: str, interval: Interval | None, n: int, intervals: bool = True, signed: bool = False) -> str:
+    """A number with its interval in brackets; n/a where it is undefined.
+
+    Args:
+        n: examples that the line is about; a number that rests on others says so.
+        intervals: write the interval. signed: write a sign, for differences.
+    """
+    if interval is None or math.isnan(interval.value):
+        return "n/a"
+    digits = 1 if metric in WITHOUT_DIRECTION else 3
+    sign = "+" if signed else ""
+    text = f"{interval.value:{sign}.{digits}f}"
+    if intervals and not math.isnan(interval.low):
+        text += f" [{interval.low:{sign}.{digits}f}, {interval.high:{sign}.{digits}f}]"
+    return text if interval.n == n else f"{text} (n = {interval.n})"
+
+
+def _all_metrics(rows: Sequence[ResultRow]) -> list[str]:
+    """Every metric that a row has: those with a title in their order, then the others as they come."""
+    found = dict.fromkeys(name for row in rows for name in row.metrics)
+    return [*(name for name in METRIC_TITLES if name in found), *(name for name in found if name not in METRIC_TITLES)]
 
 
 def results_table(scores: Sequence[Scores] | Mapping[str, Scores], tasks: Sequence[str] | None = None) -> Table:
@@ -162,5 +190,6 @@ def difference_table(comparisons: Mapping[str, Mapping[str, Mapping[str, Interva
     return Table(tuple(rows), first_column="difference", signed=True)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text for a cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ")
