@@ -62,3 +62,20 @@ def test_sampling_leaves_the_model_in_the_mode_it_was_in(loaded, grounding_examp
     loaded.model.train()
     complete(loaded, grounding_examples[:2], 4, temperature=1.0)
     assert loaded.model.training
+
+
+def test_a_model_with_several_end_tokens_stops_at_any_of_them(loaded, grounding_examples, monkeypatch):
+    text, reason = complete(loaded, grounding_examples[:1], 8)[0]
+    assert reason == "length"
+    tokenizer = loaded.processor.tokenizer
+    second = tokenizer(text)["input_ids"][1]
+    monkeypatch.setattr(loaded.model.generation_config, "eos_token_id", [tokenizer.eos_token_id, second])
+    shorter, reason = complete(loaded, grounding_examples[:1], 8)[0]
+    assert reason == "stop"
+    assert len(shorter) < len(text)
+
+
+def test_sampling_settings_of_the_models_own_do_not_change_greedy_answers(loaded, grounding_examples, monkeypatch):
+    expected = complete(loaded, grounding_examples[:2], 8)
+    monkeypatch.setattr(loaded.model.generation_config, "repetition_penalty", 5.0)
+    assert complete(loaded, grounding_examples[:2], 8) == expected
