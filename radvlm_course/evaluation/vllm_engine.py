@@ -11,8 +11,11 @@ Written against vLLM 0.30 (``vllm/entrypoints/llm.py``, ``vllm/sampling_params.p
 from __future__ import annotations
 
 import itertools
+import json
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radvlm_course.chat import to_messages
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["VllmEngine", "prompt_token_ids"]
 
 _TEXT_TOKENS = 2048  # of a prompt, besides its film; vLLM reserves memory for them
+_VIDEO_SETTINGS = "video_preprocessor_config.json"
 
 
 @dataclass
@@ -54,6 +58,7 @@ class VllmEngine:
     _llm: Any = field(default=None, repr=False)
     _sampling: Any = field(default=None, repr=False)
     _processor: Any = field(default=None, repr=False)
+    _mirror: Any = field(default=None, repr=False)
 
     def settings(self) -> dict[str, Any]:
         settings = common_settings(self.generation, pixel_limits(self._own_processor()), ("vllm",))
@@ -93,7 +98,9 @@ class VllmEngine:
                     f"vLLM did not finish its answer to example {example.id!r} (finish reason "
                     f"{answer.finish_reason!r}): expected stop or length. Run the same command again: it goes on here"
                 )
-            yield answer.text.strip(), answer.finish_reason
+            # not answer.text: vLLM holds back a last character that is not whole yet, transformers writes it
+            text = self._own_processor().tokenizer.decode(answer.token_ids, skip_special_tokens=True)
+            yield text.strip(), answer.finish_reason
 
     def _check_prompt(self, example: Example, film: Image, found: Iterable[int] | None) -> None:
         expected = prompt_token_ids(self._own_processor(), example, film, self.generation.thinking)
@@ -127,7 +134,7 @@ class VllmEngine:
 
         size = dict(self._own_processor().image_processor.size)
         arguments = {
-            "model": self.model,
+            "model": self._servable(),
             "dtype": chosen_dtype(self.generation),
             "seed": self.generation.seed,
             "max_model_len": self._longest(),
@@ -138,9 +145,27 @@ class VllmEngine:
         sampling = SamplingParams(
             temperature=0.0,
             max_tokens=self.generation.max_new_tokens,
+            detokenize=False,
             logit_bias=dict.fromkeys(never_sampled_token_ids(self._own_processor().tokenizer), -100.0),
         )
         return LLM(**arguments), sampling
+
+    def _servable(self) -> str:
+        """The model as vLLM can load it: it also builds the processor of videos, whose settings an image-only folder
+        lacks. Such a folder is mirrored by links, with the settings of its images for videos."""
+        folder = Path(self.model)
+        if not folder.is_dir() or _has_video_settings(folder):
+            return self.model
+        self._mirror = tempfile.TemporaryDirectory(prefix="radvlm_course_vllm_")
+        mirror = Path(self._mirror.name)
+        for path in folder.iterdir():
+            (mirror / path.name).symlink_to(path.resolve())
+        images = self._own_processor().image_processor
+        names = ("patch_size", "merge_size", "temporal_patch_size", "image_mean", "image_std")
+        settings = {name: getattr(images, name) for name in names}
+        settings |= {"size": dict(images.size), "video_processor_type": "Qwen3VLVideoProcessor"}
+        (mirror / _VIDEO_SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
+        return str(mirror)
 
     def _longest(self) -> int:
         """Tokens of the longest prompt with its answer: vLLM reserves memory for no more."""
@@ -150,6 +175,13 @@ class VllmEngine:
         film = images.size["longest_edge"] // (images.patch_size * images.merge_size) ** 2
         limit = AutoConfig.from_pretrained(self.model).get_text_config().max_position_embeddings
         return int(min(film + _TEXT_TOKENS + self.generation.max_new_tokens, limit))
+
+
+def _has_video_settings(folder: Path) -> bool:
+    whole = folder / "processor_config.json"
+    if whole.exists() and "video_processor" in json.loads(whole.read_text(encoding="utf-8")):
+        return True
+    return (folder / _VIDEO_SETTINGS).exists()
 
 
 def _render(processor: ImageOnlyQwen3VLProcessor, example: Example, thinking: bool) -> str:

@@ -4,8 +4,10 @@ It shows that our calls fit the real ones and that every answer is held against 
 of ``vllm/entrypoints/llm.py``, ``vllm/sampling_params.py`` and ``vllm/outputs.py`` of the wheel of 0.30.0.
 """
 
+import json
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -62,11 +64,11 @@ class LLM:
         )[0]
         start = inputs["input_ids"].shape[1]
         stopped = processor.tokenizer.eos_token_id in ids[start:].tolist()
-        text = processor.tokenizer.decode(ids[start:], skip_special_tokens=True)
         read = inputs["input_ids"][0].tolist()
         if self.twice > 1:
             read = [token for token in read for _ in range(self.twice if token == processor.image_token_id else 1)]
-        completion = types.SimpleNamespace(text=text, finish_reason=self.reason or ("stop" if stopped else "length"))
+        reason = self.reason or ("stop" if stopped else "length")
+        completion = types.SimpleNamespace(text="", token_ids=ids[start:].tolist(), finish_reason=reason)
         return types.SimpleNamespace(prompt_token_ids=read, outputs=[completion])
 
 
@@ -95,6 +97,20 @@ def test_decoding_is_greedy_and_image_tokens_are_never_written(vllm, tiny_folder
     assert arguments["mm_processor_kwargs"] == {"size": {"shortest_edge": 4096, "longest_edge": 4096}}
     # 64 x 64 pixels in patches of 8, four of which make a token, and the tiny model's 4096 positions are not exceeded
     assert arguments["max_model_len"] == 16 + 2048 + 8
+
+
+def test_an_image_only_folder_is_mirrored_with_settings_for_videos(vllm, tiny_folder, grounding_examples):
+    engine = VllmEngine(str(tiny_folder), GREEDY)
+    list(engine.complete(grounding_examples[:1]))
+    mirror = Path(LLM.made.arguments["model"])
+    added = {path.name for path in mirror.iterdir()} - {path.name for path in tiny_folder.iterdir()}
+    assert added == {"video_preprocessor_config.json"}
+    assert (mirror / "model.safetensors").samefile(tiny_folder / "model.safetensors")
+    settings = json.loads((mirror / "video_preprocessor_config.json").read_text())
+    assert (settings["patch_size"], settings["video_processor_type"]) == (8, "Qwen3VLVideoProcessor")
+    complete_folder = VllmEngine(str(mirror), GREEDY)
+    list(complete_folder.complete(grounding_examples[:1]))
+    assert LLM.made.arguments["model"] == str(mirror)
 
 
 def test_a_prompt_that_vllm_reads_in_another_way_is_refused(vllm, tiny_folder, grounding_examples):

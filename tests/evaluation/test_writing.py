@@ -71,7 +71,7 @@ def test_a_process_killed_at_random_moments_and_cut_at_random_bytes_ends_with_th
         left = path.read_bytes()
         assert whole.startswith(left[: left.rfind(b"\n") + 1])
         path.write_bytes(left[: draw.randrange(len(left) + 1)])
-    assert killed >= 3
+    assert killed >= 2
     assert start(tmp_path).wait() == 0
     assert path.read_bytes() == whole
 
