@@ -29,7 +29,6 @@ STAGE_HELP = {
     "grpo_reports": "GRPO on reports (GLEU), from the SFT model",
     "evaluate": "predict, score and draw every model of the run; or predict, score, table: any model",
 }
-STAGE_DEFAULTS: dict[str, Any] = {"profile": "laptop", "run": "course", "runs_root": "runs", "set": [], "quiet": False}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,10 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, text in {**STAGE_HELP, "run": "all stages, one after the other"}.items():
         command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(**STAGE_DEFAULTS)
-        command.add_argument("--profile", help="a profile's name or a YAML file (default: laptop)")
-        command.add_argument("--run", help="name of the run folder (default: course)")
-        command.add_argument("--runs-root", help="folder of all run folders (default: runs)")
+        command.add_argument("--profile", default="laptop", help="a profile's name or a YAML file (default: laptop)")
+        command.add_argument("--run", default="course", help="name of the run folder (default: course)")
+        command.add_argument("--runs-root", default="runs", help="folder of all run folders (default: runs)")
         command.add_argument("--seed", type=int, help="seed of training (default: the profile's)")
         command.add_argument("--source", help="dataset to read (default: the profile's)")
         command.add_argument("--root", help="folder of the dataset or datasets, required with another --source")
@@ -48,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--set",
             action="append",
+            default=[],
             metavar="KEY=VALUE",
             help="override one setting, as in sft.trainer.max_steps=50",
         )
@@ -65,7 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 done, 1 refused with a reason, 130 interrupted."""
-    options = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = build_parser().parse_args(given)
     if options.command == "doctor":
         from radvlm_course.doctor import report
 
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evaluates = getattr(options, "evaluate_command", None) is not None
     try:
         if evaluates:
-            _refuse_stage_options(options)
+            _refuse_stage_options(given, options.evaluate_command)
             return evaluating.run(options)
         others = {"serve-rewards": serve_rewards.run, "experiments": experiments.run}
         return others.get(options.command, _run_stages)(options)
@@ -95,14 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _refuse_stage_options(options: argparse.Namespace) -> None:
+def _refuse_stage_options(given: Sequence[str], command: str) -> None:
     """``evaluate --profile X predict ...``: the stage's option would be read and then not used."""
-    names = [*STAGE_DEFAULTS, "seed", "source", "root", "start_from"]
-    if given := [name for name in names if getattr(options, name) != STAGE_DEFAULTS.get(name)]:
-        shown = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    if list(given[:2]) != ["evaluate", command]:
+        shown = " ".join(given[1 : list(given).index(command)])
         raise ValueError(
-            f"{shown}: an option of the stage evaluate, given before {options.evaluate_command}: options of "
-            f"evaluate {options.evaluate_command} stand after it"
+            f"{shown}: an option of the stage evaluate: options of evaluate {command} stand after {command}"
         )
 
 

@@ -85,12 +85,13 @@ def test_evaluate_is_a_stage_and_has_commands_of_its_own(capsys):
     options = build_parser().parse_args(["evaluate", "--run", "mine", "--set", "a=1"])
     assert (options.command, options.evaluate_command, options.run, options.set) == ("evaluate", None, "mine", ["a=1"])
     options = build_parser().parse_args(["evaluate", "table", "--table", "1"])
-    assert (options.evaluate_command, options.evaluate_table, options.run) == ("table", 1, "course")
+    assert (options.evaluate_command, options.table, options.run) == ("table", 1, "course")
 
 
 def test_options_of_the_stage_before_a_command_of_evaluate_are_refused(capsys):
-    assert main(["evaluate", "--profile", "mine", "--start-from", "m", "table", "--table", "1"]) == 1
-    assert "--profile, --start-from: an option of the stage evaluate, given before table" in capsys.readouterr().err
+    assert main(["evaluate", "--profile", "mine", "--seed", "1", "table", "--table", "1"]) == 1
+    message = "--profile mine --seed 1: an option of the stage evaluate: options of evaluate table stand after table"
+    assert message in capsys.readouterr().err
 
 
 def test_every_stage_keeps_its_defaults(capsys):

@@ -16,13 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from radvlm_course.evaluation.provenance import ABOUT_FILE
 from radvlm_course.evaluation.published import PublishedColumn, PublishedTable
 from radvlm_course.evaluation.ranks import RankRange, rank_ranges
 from radvlm_course.evaluation.statistics import Interval
 
-__all__ = ["ABOUT_FILE", "OurScores", "SideBySide", "beside_paper", "read_our_scores"]
-
-ABOUT_FILE = "about.json"
+__all__ = ["OurScores", "SideBySide", "beside_paper", "read_our_scores"]
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ def _row(table: PublishedTable, scores: OurScores, notes: list[str]) -> dict[str
             found = ", ".join(scores.sources.get(column.task, ())) or "datasets that its scores do not name"
             notes.append(
                 f"{scores.model} is not in column {column.title}: its {column.task.replace('_', ' ')} is on {found}, "
-                f"expected {column.source} alone (evaluate score --source {column.source})."
+                f"expected {column.source} alone (evaluate score --sources {column.source})."
             )
             continue
         row[key] = _scaled(interval, column.scale)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from radvlm_course.evaluation.provenance import versions
-from radvlm_course.evaluation.writing import batches
+from radvlm_course.evaluation.writing import ToPrediction, as_written, batches
 from radvlm_course.records import Example
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ __all__ = [
     "Engine",
     "EngineError",
     "Generation",
+    "OwnModel",
     "TransformersEngine",
     "chosen_dtype",
     "common_settings",
+    "hardware",
     "load_processor",
     "open_engine",
     "pixel_limits",
@@ -74,11 +76,16 @@ class Generation:
 class Engine(Protocol):
     """Anything that answers examples and says with what."""
 
+    batch_size: int
+
     def settings(self) -> dict[str, Any]:
         """What decides the answers, as JSON values; loads no weights."""
 
     def complete(self, examples: Sequence[Example]) -> Iterator[tuple[str, str]]:
         """Completion and finish reason of each example, in order, as they come; the first call loads the weights."""
+
+    def to_prediction(self, name: str) -> ToPrediction:
+        """What makes the line of an example and its answer; ``name`` is the model's in tables."""
 
 
 def open_engine(name: str, model: str, generation: Generation, options: dict[str, Any] | None = None) -> Engine:
@@ -109,13 +116,15 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _hardware() -> str:
+def hardware() -> str:
+    """The first GPU's name, or ``cpu``."""
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
 def chosen_dtype(generation: Generation) -> str:
+    """The dtype that ``auto`` stands for on this machine."""
     if generation.dtype != "auto":
         return generation.dtype
     return "bfloat16" if _device() == "cuda" else "float32"
@@ -133,11 +142,13 @@ def load_processor(model: str, max_pixels: int | None) -> ImageOnlyQwen3VLProces
 
 
 def pixel_limits(processor: ImageOnlyQwen3VLProcessor) -> dict[str, int]:
+    """Limits of a film's area in pixels."""
     size = processor.image_processor.size
     return {"min_pixels": size["shortest_edge"], "max_pixels": size["longest_edge"]}
 
 
 def common_settings(generation: Generation, pixels: dict[str, int], packages: Sequence[str]) -> dict[str, Any]:
+    """What decides the answers of either engine."""
     return {
         "decoding": "greedy",
         "temperature": 0.0,
@@ -147,17 +158,41 @@ def common_settings(generation: Generation, pixels: dict[str, int], packages: Se
         "seed": generation.seed,
         "dtype": chosen_dtype(generation),
         **pixels,
-        "hardware": _hardware(),
+        "hardware": hardware(),
         "versions": versions(("torch", "transformers", "tokenizers", "pillow", *packages)),
     }
 
 
 @dataclass
-class TransformersEngine:
-    """``generate`` of transformers, batch by batch; on the first GPU if there is one."""
+class OwnModel:
+    """What both engines share: a model that answers in the course's own format.
+
+    Attributes:
+        model: a ``from_pretrained`` folder or a hub name.
+    """
 
     model: str
     generation: Generation
+
+    @property
+    def batch_size(self) -> int:
+        return self.generation.batch_size
+
+    def settings(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def to_prediction(self, name: str) -> ToPrediction:
+        """As :meth:`Engine.to_prediction`; each line holds the settings that matter most."""
+        settings = self.settings()
+        keys = ("engine", "temperature", "max_new_tokens", "seed", "dtype", "max_pixels")
+        line = {**{key: settings[key] for key in keys}, "thinking": self.generation.thinking}
+        return as_written(name, line, self.generation.thinking)
+
+
+@dataclass
+class TransformersEngine(OwnModel):
+    """``generate`` of transformers, batch by batch; on the first GPU if there is one."""
+
     _loaded: Any = field(default=None, repr=False)
 
     def settings(self) -> dict[str, Any]:

@@ -16,7 +16,17 @@ from radvlm_course.evaluation.score import Scores
 from radvlm_course.evaluation.statistics import Interval
 from radvlm_course.evaluation.tables import LOWER_IS_BETTER, METRIC_TITLES, WITHOUT_DIRECTION, escaped, interval_text
 
-__all__ = ["Entry", "Leaderboard", "leaderboard"]
+__all__ = ["SHOWN", "Entry", "Leaderboard", "leaderboard", "leaderboards"]
+
+
+SHOWN = {
+    "map50": ("map50", "map50_paper", "soft_f1", "recall50", "precision50"),
+    "radcliq": ("radcliq", "chexbert_all_micro", "radgraph_partial", "bertscore", "gleu", "rouge_l", "words"),
+    "gleu": ("gleu", "rouge_l", "finding_f1_micro", "finding_side_f1_micro", "observation_f1_micro", "words"),
+    "f1_macro": ("f1_macro", "f1_micro", "f1_macro_paper", "f1_micro_paper", "exact"),
+    "judge": ("judge", "words"),
+}
+"""Which metric orders a task (the first that it has), and the columns beside it."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,21 @@ def leaderboard(scores: Sequence[Scores] | Mapping[str, Scores], task: str, metr
 
     entries = [Entry(name, places.get(name), dict(there[name].tasks[task])) for name in sorted(there, key=order)]
     return Leaderboard(task, tuple(metrics), tuple(entries))
+
+
+def leaderboards(scores: Sequence[Scores] | Mapping[str, Scores]) -> str:
+    """One leaderboard for each task, as Markdown; tasks without a metric that ranks are left out.
+
+    Args, raises: as :func:`leaderboard`.
+    """
+    items = list(scores.values()) if isinstance(scores, Mapping) else list(scores)
+    blocks = []
+    for task in dict.fromkeys(task for item in items for task in item.tasks):
+        found = {metric for item in items for metric in item.tasks.get(task, {})}
+        main = next((metric for metric in SHOWN if metric in found), None)
+        if main is not None:
+            blocks.append(leaderboard(scores, task, [name for name in SHOWN[main] if name in found]).to_markdown())
+    return "\n".join(blocks)
 
 
 def _check_same_examples(scores: Mapping[str, Scores], task: str) -> None:

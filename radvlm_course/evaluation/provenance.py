@@ -15,17 +15,29 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from radvlm_course.evaluation.predictions import PredictionError
 from radvlm_course.machine import installed_version
 from radvlm_course.records import Example, json_line
+from radvlm_course.whole_files import write_whole
 
-__all__ = ["SETTINGS_FILE", "bind", "examples_digest", "model_identity", "read_settings", "versions"]
+__all__ = [
+    "ABOUT_FILE",
+    "SETTINGS_FILE",
+    "bind",
+    "examples_digest",
+    "model_identity",
+    "read_settings",
+    "versions",
+    "write_about",
+]
 
 SETTINGS_FILE = "settings.json"
+ABOUT_FILE = "about.json"
 _CHANGEABLE = "changeable"
 _WHOLE = 64 * 2**20  # bytes; larger files are sampled
 _BLOCK, _BLOCKS = 64 * 2**10, 256
@@ -75,7 +87,7 @@ def read_settings(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
         PredictionError: the file is not JSON.
     """
     path = Path(folder) / SETTINGS_FILE
-    if not path.exists():
+    if not path.is_file():
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -110,13 +122,48 @@ def _flat(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any
             yield f"{where}{key}", value
 
 
-def model_identity(name_or_path: str | os.PathLike[str]) -> dict[str, Any]:
+def write_about(
+    folder: str | os.PathLike[str],
+    predictions: str | os.PathLike[str],
+    files: Iterable[str | os.PathLike[str]],
+    examples: Sequence[Example],
+) -> None:
+    """Write ``about.json`` beside scores: of which predictions, examples and datasets they are.
+
+    Apart from the scores because it holds paths, and scores are equal to the byte wherever they were computed.
+
+    Args:
+        predictions: folder or file. files: where the examples were read. examples: those that were scored.
+    """
+    sources: dict[str, Counter[str]] = {}
+    for example in examples:
+        sources.setdefault(example.task, Counter())[example.source or "not said"] += 1
+    about = {
+        "predictions": os.fspath(predictions),
+        "settings": read_settings(predictions),
+        "examples": {
+            "files": [os.fspath(file) for file in files],
+            "count": len(examples),
+            "digest": examples_digest(examples),
+        },
+        "sources": {task: dict(sorted(found.items())) for task, found in sorted(sources.items())},
+    }
+    content = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
+    write_whole(Path(folder) / ABOUT_FILE, content.encode())
+
+
+def model_identity(
+    name_or_path: str | os.PathLike[str], revision: str | None = None, download: bool = True
+) -> dict[str, Any]:
     """Which weights a name or folder stands for now.
+
+    Args:
+        revision: branch, tag or commit of a hub name. download: look on the hub, not only in its cache.
 
     Returns:
         ``name_or_path``, and for a folder ``fingerprint``: a digest of its files (all bytes of those up to 64 MiB, of
         larger ones the size and 256 blocks of 64 KiB, evenly spaced: training changes all weights, so it shows). For a
-        hub name ``revision``: the commit (its ``config.json`` is downloaded if it is not in the cache).
+        hub name ``revision``: the commit that the revision is.
 
     Raises:
         FileNotFoundError: there is no such folder, and no such model on the hub or no network.
@@ -127,7 +174,7 @@ def model_identity(name_or_path: str | os.PathLike[str]) -> dict[str, Any]:
     from huggingface_hub import hf_hub_download
 
     try:
-        cached = hf_hub_download(text, "config.json")
+        cached = hf_hub_download(text, "config.json", revision=revision, local_files_only=not download)
     except (OSError, ValueError) as error:  # no such folder, no such model, or no network
         raise FileNotFoundError(f"expected a model folder or a model of the hub, found {text!r}: {error}") from error
     return {"name_or_path": text, "revision": Path(cached).parent.name}

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from radvlm_course.chat import to_messages
 from radvlm_course.evaluation.engines import (
     EngineError,
-    Generation,
+    OwnModel,
     chosen_dtype,
     common_settings,
     load_processor,
@@ -42,7 +42,7 @@ _VIDEO_SETTINGS = "video_preprocessor_config.json"
 
 
 @dataclass
-class VllmEngine:
+class VllmEngine(OwnModel):
     """Offline inference of vLLM.
 
     The queue holds ``batch_size`` examples at a time, so that a kill costs at most so many answers; a few hundred keep
@@ -52,8 +52,6 @@ class VllmEngine:
         options: further arguments of ``vllm.LLM``: ``tensor_parallel_size``, ``gpu_memory_utilization``, ...
     """
 
-    model: str
-    generation: Generation
     options: dict[str, Any] = field(default_factory=dict)
     _llm: Any = field(default=None, repr=False)
     _sampling: Any = field(default=None, repr=False)

@@ -35,7 +35,9 @@ def test_our_paper_compatible_numbers_stand_in_the_papers_units():
 
 
 def test_radcliq_and_lengths_are_not_scaled():
-    reports = OurScores("m", {"report_generation": {"radcliq": interval(1.0, 1.2), "characters": interval(100, 120)}})
+    reports = OurScores(
+        "m", {"report_generation": {"radcliq_paper": interval(1.0, 1.2), "characters": interval(100, 120)}}
+    )
     row = beside_paper(load_table(3), [reports]).ours["m"]
     assert {key: found.value for key, found in row.items()} == {"radcliq": 1.1, "mean_characters": 110}
     assert beside_paper(load_table(3), [reports]).data == {"m": "not said"}

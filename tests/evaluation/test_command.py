@@ -1,219 +1,137 @@
-"""evaluate predict, score and table from the command line, with a tiny model and real files."""
+"""evaluate score and evaluate table from the command line, on predictions that are written here: no model, no torch."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
-import warnings
 
 import pytest
 
+from radvlm_course.boxes import Box, format_box
 from radvlm_course.cli import main
-from radvlm_course.evaluation.command import model_name
-from radvlm_course.evaluation.shards import read_folder
-from radvlm_course.records import write_jsonl, write_parquet
+from radvlm_course.evaluation.predictions import Prediction, PredictionWriter
+from radvlm_course.evaluation.shards import Shard
+from radvlm_course.records import Example, write_jsonl
+
+BOX, FAR = Box(0.1, 0.1, 0.4, 0.4), Box(0.6, 0.6, 0.9, 0.9)
+PHRASES = [
+    Example(f"g{n}", "phrase_grounding", "a.png", "q", "a", (BOX,), source=source, patient_id=f"p{n}")
+    for n, source in enumerate(["ms_cxr"] * 8 + ["padchest_gr"] * 4)
+]
+REPORTS = [
+    Example(f"r{n}", "report_generation", "a.png", "q", "No effusion.", source="mimic_cxr", patient_id=f"p{n}")
+    for n in range(6)
+]
+EXAMPLES = PHRASES + REPORTS
 
 
-@pytest.fixture(scope="session")
-def examples_file(tmp_path_factory, grounding_examples):
-    path = tmp_path_factory.mktemp("examples") / "test.jsonl"
-    write_jsonl(grounding_examples, path)
-    return path
+@pytest.fixture
+def examples_file(tmp_path):
+    write_jsonl(EXAMPLES, tmp_path / "test.jsonl")
+    return tmp_path / "test.jsonl"
 
 
-def predict(tiny_folder, examples_file, output, *more):
-    arguments = ["evaluate", "predict", "--model", str(tiny_folder), "--examples", str(examples_file)]
-    arguments += ["--output", str(output), "--batch-size", "4", "--max-new-tokens", "8", "--max-pixels", "4096"]
-    return main([*arguments, "--name", "tiny", "--quiet", *more])
+def answer(folder, model, right=6, shards=1):
+    for index in range(shards):
+        shard = Shard(index, shards)
+        with PredictionWriter(folder / shard.file_name) as writer:
+            for number, example in enumerate(EXAMPLES):
+                text = format_box(BOX if number < right else FAR) if example.boxes else "Small effusion."
+                if shard.holds(example.id):
+                    writer.write(Prediction(example.id, text, text, model, {}, "stop"))
+    return folder
 
 
 def score(examples_file, output, *predictions, more=()):
-    arguments = ["evaluate", "score", "--examples", str(examples_file), "--output", str(output), "--resamples", "50"]
-    return main([*arguments, "--predictions", *map(str, predictions), *more])
+    arguments = ["evaluate", "score", "--examples", str(examples_file), "--output", str(output), "--no-coco"]
+    return main([*arguments, "--resamples", "50", "--predictions", *map(str, predictions), *more])
 
 
-def ids(folder):
-    return sorted(prediction.example_id for prediction in read_folder(folder))
-
-
-def test_predictions_lie_beside_the_settings_that_made_them(tiny_folder, examples_file, grounding_examples, tmp_path):
-    assert predict(tiny_folder, examples_file, tmp_path, "--seed", "3", "--thinking") == 0
-    assert ids(tmp_path) == sorted(example.id for example in grounding_examples)
-    settings = json.loads((tmp_path / "settings.json").read_text())
-    assert settings["model"]["name"] == "tiny" and len(settings["model"]["fingerprint"]) == 32
-    assert settings["examples"]["count"] == 12 and settings["shards"] == 1
-    generation = settings["generation"]
-    assert (generation["prompt"], generation["seed"], generation["max_new_tokens"]) == ("thinking", 3, 8)
-    assert generation["versions"]["transformers"]
-    first = next(read_folder(tmp_path))
-    assert first.model == "tiny" and first.response is None  # asked to think, and never came to an answer
-    assert first.generation == {
-        **{"engine": "transformers", "temperature": 0.0, "max_new_tokens": 8, "seed": 3, "dtype": generation["dtype"]},
-        **{"max_pixels": 4096, "thinking": True},
-    }
-
-
-def test_a_killed_command_resumes_to_the_bytes_of_the_uninterrupted_one(tiny_folder, examples_file, tmp_path):
-    options = ["--max-new-tokens", "48", "--batch-size", "1"]
-    assert predict(tiny_folder, examples_file, tmp_path / "whole", *options) == 0
-    whole = (tmp_path / "whole" / "predictions.jsonl").read_bytes()
-    path = tmp_path / "killed" / "predictions.jsonl"
-    command = [
-        sys.executable,
-        "-m",
-        "radvlm_course",
-        "evaluate",
-        "predict",
-        "--model",
-        str(tiny_folder),
-        "--name",
-        "tiny",
-    ]
-    command += [
-        "--examples",
-        str(examples_file),
-        "--output",
-        str(path.parent),
-        "--max-pixels",
-        "4096",
-        "--quiet",
-        *options,
-    ]
-    process = subprocess.Popen(command)
-    while process.poll() is None and (not path.exists() or path.stat().st_size == 0):
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    left = path.read_bytes()
-    assert 0 < len(left) < len(whole)
-    for cut in (len(left) - 7, len(left) // 2):
-        path.write_bytes(left[:cut])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the torn line is reported
-            assert predict(tiny_folder, examples_file, path.parent, *options) == 0
-        assert path.read_bytes() == whole
-    assert (path.parent / "settings.json").read_bytes() == (tmp_path / "whole" / "settings.json").read_bytes()
-
-
-def test_shards_together_are_the_whole_and_score_alike(tiny_folder, examples_file, tmp_path, capsys):
-    predict(tiny_folder, examples_file, tmp_path / "whole")
-    for index in range(3):
-        assert predict(tiny_folder, examples_file, tmp_path / "parts", "--shard", f"{index}/3") == 0
-    assert ids(tmp_path / "parts") == ids(tmp_path / "whole")
-    assert score(examples_file, tmp_path / "a", tmp_path / "whole") == 0
-    assert score(examples_file, tmp_path / "b", tmp_path / "parts") == 0
+def test_folders_of_shards_and_files_are_scored_alike(examples_file, tmp_path):
+    whole, parts = answer(tmp_path / "whole", "m"), answer(tmp_path / "parts", "m", shards=3)
+    for name, place in (("a", whole), ("b", parts), ("c", whole / "predictions.jsonl")):
+        assert score(examples_file, tmp_path / name, place) == 0
     for name in ("scores.json", "per_example.jsonl"):
-        assert (tmp_path / "a" / "tiny" / name).read_bytes() == (tmp_path / "b" / "tiny" / name).read_bytes()
+        assert len({(tmp_path / place / "m" / name).read_bytes() for place in "abc"}) == 1
+
+
+def test_scores_say_what_they_are_of_and_a_leaderboard_is_written(examples_file, tmp_path, capsys):
+    one, two = answer(tmp_path / "one", "org/m 1", right=2), answer(tmp_path / "two", "better", right=12)
+    (one / "settings.json").write_text('{"model": {"name": "org/m 1"}}')
+    assert score(examples_file, tmp_path / "scores", one, two) == 0
+    board = (tmp_path / "scores" / "leaderboard.md").read_text()
+    assert board in capsys.readouterr().out
+    assert "| place | model | mAP@0.5 ↑ | mAP@0.5 (paper-compatible) ↑ | soft-F1 ↑ |" in board
+    assert "| 1 | better | 1.000 [1.000, 1.000] |" in board and "| 2 | org/m 1 |" in board
+    assert "**report generation**" in board and "| 1-2 | better |" in board
+    about = json.loads((tmp_path / "scores" / "org_m 1" / "about.json").read_text())
+    assert about["sources"] == {
+        "phrase_grounding": {"ms_cxr": 8, "padchest_gr": 4},
+        "report_generation": {"mimic_cxr": 6},
+    }
+    assert about["settings"] == {"model": {"name": "org/m 1"}} and about["examples"]["count"] == 18
+    assert json.loads((tmp_path / "scores" / "better" / "about.json").read_text())["settings"] is None
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("more", "left"),
     [
-        (["--max-new-tokens", "9"], "generation.max_new_tokens: 8 there, 9 now"),
-        (["--thinking"], "generation.prompt: 'direct' there, 'thinking' now"),
-        (["--limit", "3"], "examples.count: 12 there, 3 now"),
-        (["--shard", "0/2"], "shards: 1 there, 2 now"),
-        (["--name", "other"], "model.name: 'tiny' there, 'other' now"),
+        (["--tasks", "phrase_grounding"], {"phrase_grounding": 12}),
+        (["--sources", "padchest_gr", "mimic_cxr"], {"phrase_grounding": 4, "report_generation": 6}),
+        (["--limit", "2"], {"phrase_grounding": 2, "report_generation": 2}),
     ],
-    ids=["limit of tokens", "thinking", "limit of examples", "shards", "name"],
+    ids=["tasks", "sources", "limit"],
 )
-def test_a_folder_of_other_settings_is_refused(tiny_folder, examples_file, tmp_path, capsys, more, message):
-    predict(tiny_folder, examples_file, tmp_path)
-    before = (tmp_path / "predictions.jsonl").read_bytes()
-    assert predict(tiny_folder, examples_file, tmp_path, *more) == 1
-    assert message in capsys.readouterr().err
-    assert (tmp_path / "predictions.jsonl").read_bytes() == before
+def test_a_part_of_the_examples_is_scored_from_predictions_of_all(examples_file, tmp_path, more, left):
+    assert score(examples_file, tmp_path / "scores", answer(tmp_path / "out", "m"), more=more) == 0
+    counts = json.loads((tmp_path / "scores" / "m" / "scores.json").read_text())["counts"]
+    assert {task: found["examples"] for task, found in counts.items()} == left
 
 
-def test_another_batch_size_goes_on(tiny_folder, examples_file, tmp_path):
-    predict(tiny_folder, examples_file, tmp_path)
-    assert predict(tiny_folder, examples_file, tmp_path, "--batch-size", "3") == 0
+def test_what_cannot_be_scored_is_refused_with_a_reason(examples_file, tmp_path, capsys):
+    out = answer(tmp_path / "out", "m")
+    assert score(examples_file, tmp_path / "s", out, more=["--sources", "vindr_cxr"]) == 1
+    assert "no example is of them; there are examples of mimic_cxr, ms_cxr, padchest_gr" in capsys.readouterr().err
+    assert score(examples_file, tmp_path / "s", out, more=["--tasks", "conversation"]) == 1
+    assert "expected examples of conversation; there are" in capsys.readouterr().err
+    assert score(examples_file, tmp_path / "s", out, out) == 1
+    assert "its model 'm' was scored before" in capsys.readouterr().err
+    assert score(examples_file, tmp_path / "s", out, more=["--reference", "other"]) == 1
+    assert "expected the reference among m; found 'other'" in capsys.readouterr().err
+    lines = (out / "predictions.jsonl").read_bytes().splitlines(keepends=True)
+    (out / "predictions.jsonl").write_bytes(b"".join(lines[:-1]))
+    assert score(examples_file, tmp_path / "s", out) == 1
+    assert "1 of 18 examples have no prediction: r5" in capsys.readouterr().err
+    (out / "predictions.jsonl").write_bytes(b"".join([lines[0], b"{}\n", *lines[2:]]))
+    assert score(examples_file, tmp_path / "s", out) == 1
+    assert "predictions.jsonl, line 2: expected the fields" in capsys.readouterr().err
 
 
-def test_examples_come_from_parquet_as_well_and_can_be_limited(tiny_folder, grounding_examples, tmp_path):
-    write_parquet(grounding_examples, tmp_path / "test.parquet")
-    predict(tiny_folder, tmp_path / "test.parquet", tmp_path / "out", "--limit", "5")
-    assert ids(tmp_path / "out") == [f"e{index}" for index in range(5)]
-    assert score(tmp_path / "test.parquet", tmp_path / "scores", tmp_path / "out", more=["--limit", "5"]) == 0
-
-
-def test_scores_say_what_they_are_of_and_a_leaderboard_is_printed(tiny_folder, examples_file, tmp_path, capsys):
-    predict(tiny_folder, examples_file, tmp_path / "one")
-    predict(tiny_folder, examples_file, tmp_path / "two", "--name", "org/tiny 2")
-    assert score(examples_file, tmp_path / "scores", tmp_path / "one", tmp_path / "two" / "predictions.jsonl") == 0
-    printed = capsys.readouterr().out
-    assert "| place | model | mAP@0.5 ↑ | mAP@0.5 (paper-compatible) ↑ |" in printed
-    assert "| org/tiny 2 |" in printed and "| 12 | 12 |" in printed
-    assert (tmp_path / "scores" / "leaderboard.md").read_text() in printed
-    about = json.loads((tmp_path / "scores" / "tiny" / "about.json").read_text())
-    assert about["sources"] == {"abnormality_grounding": {"not said": 12}}
-    assert about["settings"]["model"]["name"] == "tiny"
-    assert json.loads((tmp_path / "scores" / "org_tiny_2" / "about.json").read_text())["settings"] is None
-
-
-def test_scores_of_one_dataset_or_task_alone(tiny_folder, examples_file, tmp_path, capsys):
-    predict(tiny_folder, examples_file, tmp_path / "out")
-    task = ["--task", "abnormality_grounding"]
-    assert score(examples_file, tmp_path / "scores", tmp_path / "out", more=task) == 0
-    assert score(examples_file, tmp_path / "none", tmp_path / "out", more=["--source", "ms_cxr"]) == 1
-    assert "no example is left to score" in capsys.readouterr().err
-    assert not (tmp_path / "none").exists()
-
-
-def test_two_predictions_of_one_name_and_missing_predictions_are_refused(tiny_folder, examples_file, tmp_path, capsys):
-    predict(tiny_folder, examples_file, tmp_path / "out")
-    assert score(examples_file, tmp_path / "scores", tmp_path / "out", tmp_path / "out") == 1
-    assert "two predictions are of model 'tiny'" in capsys.readouterr().err
-    file = tmp_path / "out" / "predictions.jsonl"
-    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
-    assert score(examples_file, tmp_path / "scores", tmp_path / "out") == 1
-    assert "1 of 12 examples have no prediction" in capsys.readouterr().err
-
-
-def test_a_table_beside_the_paper_in_three_formats(tiny_folder, examples_file, tmp_path, capsys):
-    predict(tiny_folder, examples_file, tmp_path / "out")
-    score(examples_file, tmp_path / "scores", tmp_path / "out")
+def test_a_table_beside_the_paper_in_three_formats(examples_file, tmp_path, capsys):
+    out = answer(tmp_path / "out", "m")
+    score(examples_file, tmp_path / "scores", out, more=["--sources", "ms_cxr"])
     capsys.readouterr()
-    table = ["evaluate", "table", "--table", "2", "--scores", str(tmp_path / "scores" / "tiny" / "scores.json")]
+    table = ["evaluate", "table", "--table", "2", "--scores", str(tmp_path / "scores" / "m" / "scores.json")]
     assert main(table) == 0
-    markdown = capsys.readouterr().out
-    assert "| tiny | ours: not said | n/a |" in markdown and "n = 12" in markdown
+    assert "| m | ours: ms_cxr | n/a | n/a | 75.0 [" in (markdown := capsys.readouterr().out)
+    assert "n = 8" in markdown and "evaluate score --sources padchest_gr" in markdown
     assert main([*table, "--format", "latex", "--output", str(tmp_path / "new" / "t.tex")]) == 0
-    assert "tiny (ours: not said) & n/a &" in (tmp_path / "new" / "t.tex").read_text()
+    assert "m (ours: ms\\_cxr) & n/a & n/a & 75.0" in (tmp_path / "new" / "t.tex").read_text()
     assert main([*table, "--format", "picture", "--output", str(tmp_path / "pictures" / "t.png")]) == 0
     assert (tmp_path / "pictures" / "t.png").read_bytes().startswith(b"\x89PNG")
     assert main([*table, "--format", "picture"]) == 1
     assert "a picture needs --output FILE ending in .png" in capsys.readouterr().err
-    assert main([*table[:2], "--table", "1", *table[4:]]) == 1
-    assert "tiny has none of the numbers of table 1" in capsys.readouterr().err
+    assert main(["evaluate", "table", "--table", "1", *table[4:]]) == 1
+    assert "m has none of the numbers of table 1" in capsys.readouterr().err
 
 
-def test_what_cannot_be_read_ends_with_a_reason(tiny_folder, examples_file, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert predict(tmp_path / "no" / "model", examples_file, tmp_path / "out") == 1
-    assert "expected a model folder" in capsys.readouterr().err
-    assert predict(tiny_folder, tmp_path / "gone.jsonl", tmp_path / "out") == 1
-    assert "gone.jsonl" in capsys.readouterr().err
-    (tmp_path / "empty.jsonl").write_text("")
-    assert predict(tiny_folder, tmp_path / "empty.jsonl", tmp_path / "out") == 1
-    assert "expected examples in" in capsys.readouterr().err
-    assert predict(tiny_folder, examples_file, tmp_path / "out", "--shard", "3/3") == 1
-    assert "expected 0/3 to 2/3" in capsys.readouterr().err
-    assert predict(tiny_folder, examples_file, tmp_path / "out", "--limit", "0") == 1
-    assert "--limit: expected at least 1" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+def test_reports_stand_in_the_papers_first_table(examples_file, tmp_path, capsys):
+    score(examples_file, tmp_path / "scores", answer(tmp_path / "out", "m"))
+    capsys.readouterr()
+    assert main(["evaluate", "table", "--table", "1", "--scores", str(tmp_path / "scores" / "m")]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| m |")]
+    # "Small effusion." against "No effusion.": one of two words is right, F = 2 * (1/2 * 1/2) / (1/2 + 1/2)
+    assert line.startswith("| m | ours: mimic_cxr | n/a | 50.0 [50.0, 50.0], n = 6 | n/a |")
 
 
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("Qwen/Qwen3-VL-8B-Instruct", "Qwen3-VL-8B-Instruct"),
-        ("runs/course/sft/model", "sft"),
-        ("runs/course/sft/checkpoint-500/", "sft-checkpoint-500"),
-        ("/model", "model"),
-        ("./tiny", "tiny"),
-    ],
-)
-def test_a_model_is_named_by_the_part_of_its_path_that_tells_it_from_others(path, name):
-    assert model_name(path) == name
+@pytest.mark.parametrize("number", ["1", "2", "3"])
+def test_without_scores_the_papers_rows_are_printed(number, capsys):
+    assert main(["evaluate", "table", "--table", number]) == 0
+    assert f"**Table {number} of the paper:" in capsys.readouterr().out

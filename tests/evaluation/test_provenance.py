@@ -6,7 +6,14 @@ import os
 import pytest
 
 from radvlm_course.evaluation.predictions import PredictionError
-from radvlm_course.evaluation.provenance import bind, examples_digest, model_identity, read_settings, versions
+from radvlm_course.evaluation.provenance import (
+    bind,
+    examples_digest,
+    model_identity,
+    read_settings,
+    versions,
+    write_about,
+)
 from radvlm_course.records import Example
 
 SETTINGS = {"model": {"name": "m"}, "generation": {"dtype": "float32", "versions": {"torch": "2"}}, "shards": 1}
@@ -100,8 +107,11 @@ def test_a_hub_model_is_known_by_its_commit(tmp_path, monkeypatch):
     import huggingface_hub
 
     snapshot = tmp_path / "snapshots" / "abc123" / "config.json"
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda name, file: str(snapshot))
+    asked = []
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *names, **how: asked.append(how) or str(snapshot))
     assert model_identity("org/model") == {"name_or_path": "org/model", "revision": "abc123"}
+    model_identity("org/model", "v1", download=False)
+    assert asked == [{"revision": None, "local_files_only": False}, {"revision": "v1", "local_files_only": True}]
 
 
 def test_examples_are_known_whatever_their_order():
@@ -113,3 +123,21 @@ def test_versions_name_the_packages_asked_and_what_is_missing():
     found = versions(("numpy", "no-such-package"))
     assert set(found) == {"python", "radvlm_course", "numpy", "no-such-package"}
     assert found["no-such-package"] is None and found["numpy"]
+
+
+def test_what_scores_are_of_stands_apart_from_them(tmp_path):
+    examples = [
+        Example(name, "conversation", "a.png", "q", "a", source=source) for name, source in (("a", "x"), ("b", ""))
+    ]
+    bind(tmp_path / "out", SETTINGS, {})
+    write_about(tmp_path / "scores", tmp_path / "out", ["test.jsonl"], examples)
+    about = json.loads((tmp_path / "scores" / "about.json").read_text())
+    assert about["sources"] == {"conversation": {"not said": 1, "x": 1}}
+    assert about["settings"]["model"] == {"name": "m"}
+    assert about["examples"] == {"files": ["test.jsonl"], "count": 2, "digest": examples_digest(examples)}
+
+
+def test_a_module_that_another_distribution_brings_has_a_version():
+    found = versions(("PIL", "yaml"))
+    assert found["PIL"].startswith("pillow ") or found["PIL"].startswith("Pillow ")
+    assert found["yaml"].startswith("PyYAML ")
