@@ -1,6 +1,7 @@
 """The command line: ``python -m radvlm_course <stage> --profile laptop --run NAME``.
 
-One command for each stage, ``run`` for all of them, ``doctor`` for the machine. Heavy imports wait
+One command for each stage, ``run`` for all of them, ``doctor`` for the machine. ``evaluate`` is a stage and has
+commands of its own: ``evaluate predict``, ``score`` and ``table``, for any model outside of a run. Heavy imports wait
 until a stage needs them, so ``--help`` is instant.
 """
 
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from radvlm_course.evaluation import command as evaluating
 from radvlm_course.experiments import command as experiments
 from radvlm_course.rewards.service import command as serve_rewards
 
@@ -25,7 +27,7 @@ STAGE_HELP = {
     "cold_start": "teach the thinking mode, on thoughts mixed with direct answers",
     "grpo_grounding": "GRPO on visual grounding (soft-F1), from the SFT model",
     "grpo_reports": "GRPO on reports (GLEU), from the SFT model",
-    "evaluate": "predict, score and draw every model of the run",
+    "evaluate": "predict, score and draw every model of the run; or predict, score, table: any model",
 }
 
 
@@ -49,6 +51,8 @@ def build_parser() -> argparse.ArgumentParser:
             help="override one setting, as in sft.trainer.max_steps=50",
         )
         command.add_argument("--quiet", action="store_true", help="no progress bars")
+        if name == "evaluate":
+            evaluating.add_commands(command.add_subparsers(dest="evaluate_command", metavar="predict | score | table"))
     commands.add_parser("doctor", help="what this machine has, what each tier needs, what is missing")
     text = "score completions for trainers in other processes or on other machines"
     serving = commands.add_parser("serve-rewards", help=text, description=text, allow_abbrev=False)
@@ -60,19 +64,26 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 done, 1 refused with a reason, 130 interrupted."""
-    options = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = build_parser().parse_args(given)
     if options.command == "doctor":
         from radvlm_course.doctor import report
 
         print(report())
         return 0
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    evaluates = getattr(options, "evaluate_command", None) is not None
     try:
+        if evaluates:
+            _refuse_stage_options(given, options.evaluate_command)
+            return evaluating.run(options)
         others = {"serve-rewards": serve_rewards.run, "experiments": experiments.run}
         return others.get(options.command, _run_stages)(options)
     except KeyboardInterrupt:
         kept = "no training run was touched"
-        if options.command != "serve-rewards":
+        if evaluates:
+            kept = "what was written is kept; the same command goes on from there"
+        elif options.command != "serve-rewards":
             kept = f"run {options.run!r} keeps its finished stages and its last checkpoint; "
             kept += "the same command goes on from there"
         print(f"\ninterrupted: {kept}", file=sys.stderr)
@@ -82,6 +93,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("RADVLM_COURSE_TRACEBACK"):
             raise
         return 1
+
+
+def _refuse_stage_options(given: Sequence[str], command: str) -> None:
+    """``evaluate --profile X predict ...``: the stage's option would be read and then not used."""
+    if list(given[:2]) != ["evaluate", command]:
+        shown = " ".join(given[1 : list(given).index(command)])
+        raise ValueError(
+            f"{shown}: an option of the stage evaluate: options of evaluate {command} stand after {command}"
+        )
 
 
 def _run_stages(options: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from radvlm_course.cli import STAGE_HELP, main
+from radvlm_course.cli import STAGE_HELP, build_parser, main
 
 
 def run_python(code):
@@ -74,3 +74,40 @@ def test_ctrl_c_ends_the_reward_service_without_naming_a_run(monkeypatch, capsys
     monkeypatch.setattr(command, "run", interrupted)
     assert main(["serve-rewards", "--rewards", "gleu"]) == 130
     assert "no training run was touched" in capsys.readouterr().err
+
+
+def test_evaluate_is_a_stage_and_has_commands_of_its_own(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert "--run RUN" in text and "predict | score | table" in text
+    options = build_parser().parse_args(["evaluate", "--run", "mine", "--set", "a=1"])
+    assert (options.command, options.evaluate_command, options.run, options.set) == ("evaluate", None, "mine", ["a=1"])
+    options = build_parser().parse_args(["evaluate", "table", "--table", "1"])
+    assert (options.evaluate_command, options.table, options.run) == ("table", 1, "course")
+
+
+def test_options_of_the_stage_before_a_command_of_evaluate_are_refused(capsys):
+    assert main(["evaluate", "--profile", "mine", "--seed", "1", "table", "--table", "1"]) == 1
+    message = "--profile mine --seed 1: an option of the stage evaluate: options of evaluate table stand after table"
+    assert message in capsys.readouterr().err
+
+
+def test_every_stage_keeps_its_defaults(capsys):
+    for name in [*STAGE_HELP, "run"]:
+        options = build_parser().parse_args([name])
+        found = (options.profile, options.run, options.runs_root, options.seed, options.set, options.quiet)
+        assert found == ("laptop", "course", "runs", None, [], False)
+
+
+def test_ctrl_c_in_a_command_of_evaluate_names_no_run(monkeypatch, capsys):
+    from radvlm_course.evaluation import command
+
+    def interrupted(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run", interrupted)
+    assert main(["evaluate", "table", "--table", "1"]) == 130
+    message = capsys.readouterr().err
+    assert "the same command goes on from there" in message and "run " not in message

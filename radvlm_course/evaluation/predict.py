@@ -1,8 +1,6 @@
-"""Greedy predictions, one JSON line an example, as they come.
+"""Greedy predictions of a loaded model, batch by batch.
 
-Prompts are built by the same functions as in training. Films are grouped by how long their
-answers are likely to be (by task), so that a batch does not wait for its longest member.
-A killed run resumes: examples that already have a line are not asked again.
+Prompts are built by the same functions as in training; :mod:`radvlm_course.evaluation.writing` puts answers on disk.
 """
 
 from __future__ import annotations
@@ -12,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 
-from radvlm_course.chat import split_thought, to_messages
-from radvlm_course.evaluation.predictions import Prediction, PredictionWriter
+from radvlm_course.chat import to_messages
+from radvlm_course.evaluation.writing import as_written, batches, write_predictions
 from radvlm_course.images import load_image
 from radvlm_course.models.loading import LoadedModel
 from radvlm_course.models.tiny import never_sampled_token_ids
@@ -35,7 +32,8 @@ def complete(
     """Completions of one batch of examples, each with its finish reason (``stop`` or ``length``).
 
     Args:
-        temperature: 0 decodes greedily; above 0 samples from the whole distribution.
+        temperature: 0 decodes greedily; above 0 samples from the whole distribution. Whatever sampling settings the
+            model's own ``generation_config`` holds are not used.
     """
     model, processor = loaded
     prompts = [
@@ -52,14 +50,22 @@ def complete(
     output_ids = model.generate(
         **inputs.to(model.device),
         max_new_tokens=max_new_tokens,
+        repetition_penalty=1.0,
         suppress_tokens=never_sampled_token_ids(processor.tokenizer),
         **sampling,
     )
     model.train(was_training)
     completion_ids = output_ids[:, inputs["input_ids"].shape[1] :]  # (batch, new tokens)
-    ended = (completion_ids == processor.tokenizer.eos_token_id).any(dim=1).tolist()
+    ended = torch.isin(completion_ids, _end_ids(loaded).to(completion_ids.device)).any(dim=1).tolist()
     texts = processor.tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
     return [(text.strip(), "stop" if stop else "length") for text, stop in zip(texts, ended, strict=True)]
+
+
+def _end_ids(loaded: LoadedModel) -> torch.Tensor:
+    """The tokens that end a completion: real models have several, the tokenizer names one of them."""
+    ids = loaded.model.generation_config.eos_token_id
+    ids = ids if isinstance(ids, list) else [ids]
+    return torch.tensor([*{loaded.processor.tokenizer.eos_token_id, *ids} - {None}])
 
 
 def predict(
@@ -72,25 +78,16 @@ def predict(
     thinking: bool = False,
     progress: bool = True,
 ) -> None:
-    """Write a prediction for every example that has none yet in ``path``.
+    """Write a greedy prediction of a loaded model for every example that has none yet in ``path``.
 
     Raises:
         ImageReadError: a film cannot be read; lines written before stay.
+        PredictionError: as :func:`radvlm_course.evaluation.writing.write_predictions`.
     """
-    settings = {"temperature": 0.0, "max_new_tokens": max_new_tokens, "thinking": thinking}
-    with PredictionWriter(path) as writer:
-        todo = [example for example in examples if example.id not in writer.completed]
-        todo.sort(key=lambda example: example.task)
-        bar = tqdm(total=len(examples), initial=len(examples) - len(todo), disable=not progress, desc=model_name)
-        for batch in _batches(todo, batch_size):
-            answers = complete(loaded, batch, max_new_tokens, thinking=thinking)
-            for example, (completion, finish_reason) in zip(batch, answers, strict=True):
-                response = split_thought(completion, thinking).response
-                writer.write(Prediction(example.id, completion, response, model_name, settings, finish_reason))
-            bar.update(len(batch))
-        bar.close()
 
+    def answers(todo: Sequence[Example]) -> Iterator[tuple[str, str]]:
+        for batch in batches(todo, batch_size):
+            yield from complete(loaded, batch, max_new_tokens, thinking=thinking)
 
-def _batches(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example]]:
-    for start in range(0, len(examples), size):
-        yield examples[start : start + size]
+    generation = {"temperature": 0.0, "max_new_tokens": max_new_tokens, "thinking": thinking}
+    write_predictions(answers, examples, path, model_name, as_written(model_name, generation, thinking), progress)

@@ -17,7 +17,7 @@ import errno
 import json
 import os
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -109,13 +109,18 @@ class Prediction:
         return cls(**values)
 
 
-def read_predictions(path: str | os.PathLike[str], example_ids: Collection[str] | None = None) -> Iterator[Prediction]:
+def read_predictions(
+    path: str | os.PathLike[str],
+    example_ids: Collection[str] | None = None,
+    belongs: Callable[[str], bool] | None = None,
+) -> Iterator[Prediction]:
     """Read a predictions file, one line at a time.
 
     A torn last line is left out with a warning; the file is not changed.
 
     Args:
         example_ids: the examples that were asked; None accepts any.
+        belongs: whether an example's line may stand in this file, where several processes write one file each.
 
     Raises:
         PredictionError: a line is corrupt, an example appears twice or is not among ``example_ids``, or two
@@ -132,6 +137,8 @@ def read_predictions(path: str | os.PathLike[str], example_ids: Collection[str] 
                 f"{where}: example {prediction.example_id!r} is not among the {len(known)} examples asked: "
                 "these predictions belong to another set of examples"
             )
+        if belongs is not None and not belongs(prediction.example_id):
+            raise PredictionError(f"{where}: example {prediction.example_id!r} falls to another shard's file")
         if prediction.example_id in first_seen:
             raise PredictionError(
                 f"{where}: example {prediction.example_id!r} was already answered in line "

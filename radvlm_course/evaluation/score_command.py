@@ -1,11 +1,12 @@
 """``evaluate score``: predictions of one or more models on the same examples, scored, compared and written down.
 
-    python -m radvlm_course.evaluation.score_command --examples test.jsonl --predictions sft.jsonl grpo.jsonl
+    python -m radvlm_course evaluate score --examples test.jsonl --predictions out/sft out/grpo
         --output scores --reference sft --report-metrics present
 
 Reads predictions only; loads no model but those of the report metrics that are asked for. Writes
-``OUTPUT/<model>/scores.json`` and ``per_example.jsonl``, and with a reference ``OUTPUT/comparisons.json``; prints the
-tables. Metrics that end in ``_paper`` are computed bug for bug as the paper's tables.
+``OUTPUT/<model>/scores.json``, ``per_example.jsonl`` and ``about.json`` (of what they are), ``OUTPUT/leaderboard.md``,
+and with a reference ``OUTPUT/comparisons.json``; prints the tables. Metrics that end in ``_paper`` are computed bug for
+bug as the paper's tables.
 """
 
 from __future__ import annotations
@@ -19,9 +20,14 @@ from radvlm_course.evaluation.clinical import CLINICAL_METRICS, ClinicalScorer, 
 from radvlm_course.evaluation.comparison import Comparison, compare_models, write_comparisons
 from radvlm_course.evaluation.files import read_examples
 from radvlm_course.evaluation.judgements import read_judgements
-from radvlm_course.evaluation.predictions import PredictionError
-from radvlm_course.evaluation.score import Scores, score_file
+from radvlm_course.evaluation.leaderboard import leaderboards
+from radvlm_course.evaluation.predict_command import at_most
+from radvlm_course.evaluation.predictions import Prediction, PredictionError, read_predictions
+from radvlm_course.evaluation.provenance import write_about
+from radvlm_course.evaluation.score import Scores, score
+from radvlm_course.evaluation.shards import read_folder
 from radvlm_course.evaluation.tables import difference_table, results_table
+from radvlm_course.records import Example
 
 __all__ = ["add_arguments", "main", "run"]
 
@@ -32,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("--examples", required=True, nargs="+", type=Path, help="JSONL or Parquet files of examples")
     parser.add_argument("--tasks", nargs="+", help="score these tasks only (default: all in the files)")
-    parser.add_argument("--predictions", required=True, nargs="+", type=Path, help="one file a model")
+    parser.add_argument("--sources", nargs="+", help="score the examples of these datasets only (default: all)")
+    parser.add_argument("--limit", type=int, help="at most so many examples of each task, as given to evaluate predict")
+    text = "one folder of evaluate predict, or one file, a model"
+    parser.add_argument("--predictions", required=True, nargs="+", type=Path, help=text)
     parser.add_argument("--output", required=True, type=Path, help="folder for the scores")
     parser.add_argument("--reference", help="model that the others are compared with, by paired tests")
     parser.add_argument("--test-metrics", nargs="+", help="metrics of the paired tests (default: all)")
@@ -62,14 +71,14 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         PredictionError, ValueError, RewardError, OSError: say what was expected and found.
     """
-    chosen = read_examples(options.examples)
-    examples = [example for example in chosen if options.tasks is None or example.task in options.tasks]
+    asked = read_examples(options.examples)
+    examples = _chosen(at_most(asked, options.tasks, options.limit), options.sources)
     clinical = _clinical(options.report_metrics, options.device)
     scores: dict[str, Scores] = {}
     for path in options.predictions:
-        item = score_file(
+        item = score(
             examples,
-            path,
+            _answers(path, asked, examples),
             clinical=clinical,
             judgements=_judgements(options.judgements, path, len(options.predictions)),
             coco=not options.no_coco,
@@ -79,11 +88,18 @@ def run(options: argparse.Namespace) -> int:
         if item.model in scores:
             raise PredictionError(f"{path}: its model {item.model!r} was scored before: give each model its own name")
         scores[item.model] = item
-        item.write(options.output / item.model.replace("/", "_"))
+        folder = options.output / item.model.replace("/", "_")
+        item.write(folder)
+        write_about(folder, path, options.examples, examples)
+    board = leaderboards(scores)
+    (options.output / "leaderboard.md").write_text(board, encoding="utf-8")
     print(results_table(scores).to_markdown(_metrics(scores)))
+    print(board)
     for item in scores.values():
         _print_counts(item)
     if options.reference:
+        if options.reference not in scores:
+            raise ValueError(f"expected the reference among {', '.join(scores)}; found {options.reference!r}")
         comparisons = compare_models(
             scores, options.reference, options.test_metrics, resamples=options.resamples, seed=options.seed
         )
@@ -91,6 +107,21 @@ def run(options: argparse.Namespace) -> int:
         _print_comparisons(comparisons, options.reference)
     print(f"written to {options.output}")
     return 0
+
+
+def _chosen(examples: Sequence[Example], sources: Sequence[str] | None) -> list[Example]:
+    chosen = [example for example in examples if sources is None or example.source in sources]
+    if not chosen:
+        found = ", ".join(sorted({example.source or "no dataset" for example in examples}))
+        raise ValueError(f"--sources {' '.join(sources or ())}: no example is of them; there are examples of {found}")
+    return chosen
+
+
+def _answers(path: Path, asked: Sequence[Example], examples: Sequence[Example]) -> list[Prediction]:
+    """The predictions of the examples to score; those of other examples of the file are left out."""
+    read = read_folder if path.is_dir() else read_predictions
+    wanted = {example.id for example in examples}
+    return [item for item in read(path, {example.id for example in asked}) if item.example_id in wanted]
 
 
 def _clinical(asked: Sequence[str], device: str | None) -> ClinicalScorer | None:

@@ -16,32 +16,76 @@ from typing import Any
 from radvlm_course.evaluation.score import Scores
 from radvlm_course.evaluation.statistics import Interval
 
-__all__ = ["METRIC_TITLES", "ResultRow", "Table", "difference_table", "label_table", "results_table"]
+__all__ = [
+    "LOWER_IS_BETTER",
+    "METRIC_TITLES",
+    "WITHOUT_DIRECTION",
+    "ResultRow",
+    "Table",
+    "difference_table",
+    "escaped",
+    "interval_text",
+    "label_table",
+    "results_table",
+]
 
 METRIC_TITLES = {
     "map50": "mAP@0.5",
     "map50_paper": "mAP@0.5 (paper-compatible)",
     "soft_f1": "soft-F1",
+    "iou": "IoU",
+    "iou_paper": "IoU (paper-compatible)",
     "recall50": "recall@0.5",
     "precision50": "precision@0.5",
     "accuracy50": "accuracy@0.5",
     "average_precision50": "AP@0.5",
     "gleu": "GLEU",
     "rouge_l": "ROUGE-L",
+    "bleu": "BLEU",
+    "bleu_paper": "BLEU (paper-compatible)",
+    "bertscore": "BERTScore",
+    "bertscore_paper": "BERTScore (paper-compatible)",
+    "chexbert_all_micro": "CheXbert F1 (micro)",
+    "chexbert_all_macro": "CheXbert F1 (macro)",
+    "chexbert_all_macro_paper": "CheXbert F1 (macro, paper-compatible)",
+    "chexbert_5_micro": "CheXbert F1 of 5 (micro)",
+    "chexbert_5_macro": "CheXbert F1 of 5 (macro)",
+    "chexbert_5_macro_paper": "CheXbert F1 of 5 (macro, paper-compatible)",
+    "radgraph_simple": "RadGraph F1 (simple)",
+    "radgraph_simple_paper": "RadGraph F1 (simple, paper-compatible)",
+    "radgraph_partial": "RadGraph F1 (partial)",
+    "radgraph_partial_paper": "RadGraph F1 (partial, paper-compatible)",
+    "radgraph_complete": "RadGraph F1 (complete)",
+    "radgraph_complete_paper": "RadGraph F1 (complete, paper-compatible)",
+    "radcliq": "RadCliQ",
+    "radcliq_paper": "RadCliQ (paper-compatible)",
+    "green": "GREEN",
+    "judge": "judge, 0 to 10",
+    "observation_f1_micro": "observation F1 (micro)",
+    "observation_f1_macro": "observation F1 (macro)",
+    "observation_f1_5_micro": "observation F1 of 5 (micro)",
+    "observation_f1_5_macro": "observation F1 of 5 (macro)",
     "finding_f1": "finding F1",
     "finding_f1_micro": "finding F1 (micro)",
     "finding_f1_macro": "finding F1 (macro)",
     "finding_side_f1_micro": "finding and side F1 (micro)",
     "finding_side_f1_macro": "finding and side F1 (macro)",
     "findings_exact": "all findings right",
+    "f1_micro": "F1 (micro)",
+    "f1_macro": "F1 (macro)",
+    "f1_micro_paper": "F1 (micro, paper-compatible)",
+    "f1_macro_paper": "F1 (macro, paper-compatible)",
+    "exact": "all labels right",
     "characters": "mean characters",
     "words": "mean words",
     "recall": "recall",
     "precision": "precision",
 }
-"""How tables write a metric; in all but the two lengths a higher value is better."""
+"""How tables write a metric; the order is that of the columns. A metric that is not here is shown last, by its key."""
 
-_WITHOUT_DIRECTION = ("characters", "words")
+LOWER_IS_BETTER = ("radcliq", "radcliq_paper")
+WITHOUT_DIRECTION = ("characters", "words")
+"""Neither more nor less is better; of all other metrics, higher is."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +122,11 @@ class Table:
         blocks = []
         for task in dict.fromkeys(row.task for row in self.rows):
             rows = [row for row in self.rows if row.task == task]
-            shown = [name for name in metrics or METRIC_TITLES if any(name in row.metrics for row in rows)]
+            shown = [name for name in metrics or _all_metrics(rows) if any(name in row.metrics for row in rows)]
             lines = [[self.first_column, "n", *(METRIC_TITLES.get(name, name) for name in shown)]]
             lines += [[row.name, str(row.n), *(self._cell(row, name, intervals) for name in shown)] for row in rows]
             lines.insert(1, ["---"] + ["---:"] * (len(shown) + 1))
-            table = "\n".join("| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines)
+            table = "\n".join("| " + " | ".join(escaped(cell) for cell in line) + " |" for line in lines)
             blocks.append(f"**{task.replace('_', ' ')}**\n\n{table}\n")
         return "\n".join(blocks)
 
@@ -109,15 +153,30 @@ class Table:
         return self.to_markdown()
 
     def _cell(self, row: ResultRow, name: str, intervals: bool) -> str:
-        interval = row.metrics.get(name)
-        if interval is None or math.isnan(interval.value):
-            return "n/a"
-        digits = 1 if name in _WITHOUT_DIRECTION else 3
-        sign = "+" if self.signed else ""
-        text = f"{interval.value:{sign}.{digits}f}"
-        if not intervals or math.isnan(interval.low):
-            return text
-        return f"{text} [{interval.low:{sign}.{digits}f}, {interval.high:{sign}.{digits}f}]"
+        return interval_text(name, row.metrics.get(name), row.n, intervals, self.signed)
+
+
+def interval_text(metric: str, interval: Interval | None, n: int, intervals: bool = True, signed: bool = False) -> str:
+    """A number with its interval in brackets; n/a where it is undefined.
+
+    Args:
+        n: examples that the line is about; a number that rests on others says so.
+        intervals: write the interval. signed: write a sign, for differences.
+    """
+    if interval is None or math.isnan(interval.value):
+        return "n/a"
+    digits = 1 if metric in WITHOUT_DIRECTION else 3
+    sign = "+" if signed else ""
+    text = f"{interval.value:{sign}.{digits}f}"
+    if intervals and not math.isnan(interval.low):
+        text += f" [{interval.low:{sign}.{digits}f}, {interval.high:{sign}.{digits}f}]"
+    return text if interval.n == n else f"{text} (n = {interval.n})"
+
+
+def _all_metrics(rows: Sequence[ResultRow]) -> list[str]:
+    """Every metric that a row has: those with a title in their order, then the others as they come."""
+    found = dict.fromkeys(name for row in rows for name in row.metrics)
+    return [*(name for name in METRIC_TITLES if name in found), *(name for name in found if name not in METRIC_TITLES)]
 
 
 def results_table(scores: Sequence[Scores] | Mapping[str, Scores], tasks: Sequence[str] | None = None) -> Table:
@@ -162,5 +221,6 @@ def difference_table(comparisons: Mapping[str, Mapping[str, Mapping[str, Interva
     return Table(tuple(rows), first_column="difference", signed=True)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text for a cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ")

@@ -62,3 +62,21 @@ def test_sampling_leaves_the_model_in_the_mode_it_was_in(loaded, grounding_examp
     loaded.model.train()
     complete(loaded, grounding_examples[:2], 4, temperature=1.0)
     assert loaded.model.training
+
+
+def test_a_model_with_several_end_tokens_stops_at_any_of_them(loaded, grounding_examples, monkeypatch):
+    written, generate = [], loaded.model.generate
+    monkeypatch.setattr(loaded.model, "generate", lambda **options: written.append(generate(**options)) or written[-1])
+    assert complete(loaded, grounding_examples[:1], 8)[0][1] == "length"
+    fifth_last = int(written[0][0, -5])
+    ends = [loaded.processor.tokenizer.eos_token_id, fifth_last]
+    monkeypatch.setattr(loaded.model.generation_config, "eos_token_id", ends)
+    assert complete(loaded, grounding_examples[:1], 8)[0][1] == "stop"
+    assert int(written[1][0, -1]) == fifth_last
+    assert written[1].shape[1] < written[0].shape[1]
+
+
+def test_sampling_settings_of_the_models_own_do_not_change_greedy_answers(loaded, grounding_examples, monkeypatch):
+    expected = complete(loaded, grounding_examples[:2], 8)
+    monkeypatch.setattr(loaded.model.generation_config, "repetition_penalty", 5.0)
+    assert complete(loaded, grounding_examples[:2], 8) == expected

@@ -74,3 +74,14 @@ def test_a_label_table_has_labels_down() -> None:
 def test_differences_are_signed() -> None:
     table = difference_table({"SFT to GRPO": {TASK: {"soft_f1": Interval(0.05, -0.01, 0.11, 40, 20)}}})
     assert "| SFT to GRPO | 40 | +0.050 [-0.010, +0.110] |" in table.to_markdown()
+
+
+def test_a_metric_without_a_title_is_shown_last_by_its_key() -> None:
+    metrics = {"new_metric": Interval(0.5, 0.4, 0.6, 40, 20), "soft_f1": Interval(0.1, 0.0, 0.2, 40, 20)}
+    item = Scores("m", (), {TASK: metrics}, {}, {TASK: {"examples": 40}}, {}, {})
+    assert "| model | n | soft-F1 | new_metric |" in results_table([item]).to_markdown()
+
+
+def test_a_number_that_rests_on_fewer_examples_than_its_line_says_so() -> None:
+    item = Scores("m", (), {TASK: {"recall": Interval(0.5, 0.4, 0.6, 7, 5)}}, {}, {TASK: {"examples": 40}}, {}, {})
+    assert "| m | 40 | 0.500 [0.400, 0.600] (n = 7) |" in results_table([item]).to_markdown()
