@@ -76,7 +76,9 @@ class Generation:
 class Engine(Protocol):
     """Anything that answers examples and says with what."""
 
-    batch_size: int
+    @property
+    def batch_size(self) -> int:
+        """Examples that are asked at a time."""
 
     def settings(self) -> dict[str, Any]:
         """What decides the answers, as JSON values; loads no weights."""

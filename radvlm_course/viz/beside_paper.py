@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -86,7 +87,7 @@ def _panel(axes: Axes, side: SideBySide, key: str, column: PublishedColumn) -> N
     axes.locator_params(axis="x", nbins=4)
     axes.set_title(f"{column_heading(column)}\n", pad=3)
     paper_n = f"paper n = {column.paper_n:,}" if column.paper_n else "paper n not known"
-    above = {"xytext": (0, 4), "xycoords": "axes fraction", "textcoords": "offset points"}
+    above: dict[str, Any] = {"xytext": (0, 4), "xycoords": "axes fraction", "textcoords": "offset points"}
     axes.annotate(paper_n, (0, 1), fontsize=8, color=style.MUTED, **above)
 
 

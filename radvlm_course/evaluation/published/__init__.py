@@ -112,8 +112,8 @@ def load_table(number: int) -> PublishedTable:
     rows = tuple(
         _row(values, columns, trained_on) for values in csv.DictReader(io.StringIO(_text(f"table{number}.csv")))
     )
-    names = ("title", "first_column", "citation", "note")
-    return PublishedTable(number, *(str(entry[name]) for name in names), columns, rows)
+    texts = {name: str(entry[name]) for name in ("title", "first_column", "citation", "note")}
+    return PublishedTable(number=number, columns=columns, rows=rows, **texts)
 
 
 def _row(values: dict[str, str], columns: Mapping[str, PublishedColumn], trained_on: Mapping[str, str]) -> PublishedRow:
