@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from radvlm_course.chat import THINK_END, THINK_START
 from radvlm_course.evaluation.predictions import Prediction
 
-__all__ = ["ModeRate", "copied_share", "mode_rate", "thought_words"]
+__all__ = ["ModeRate", "completion_tokens", "copied_share", "mode_rate"]
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ def mode_rate(predictions: Iterable[Prediction], thinking: bool) -> ModeRate:
     return ModeRate(len(faults), *counted)
 
 
-def thought_words(predictions: Iterable[Prediction]) -> list[int]:
-    """Words of each completion's thought; 0 where there is none."""
-    return [len(prediction.completion.rpartition(THINK_END)[0].split()) for prediction in predictions]
+def completion_tokens(predictions: Iterable[Prediction], tokenizer: Any) -> list[int]:
+    """Tokens of each completion, thought and response together, shortest first."""
+    return sorted(len(tokenizer(prediction.completion).input_ids) for prediction in predictions)
 
 
 def copied_share(completion: str, text: str, run: int = 4) -> float:

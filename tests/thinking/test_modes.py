@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from radvlm_course.evaluation.predictions import Prediction
-from radvlm_course.thinking.modes import ModeRate, copied_share, mode_rate, thought_words
+from radvlm_course.thinking.modes import ModeRate, completion_tokens, copied_share, mode_rate
 
 
 def predicted(*completions: str) -> list[Prediction]:
@@ -39,8 +41,11 @@ def test_no_prediction_is_an_error() -> None:
         mode_rate([], thinking=True)
 
 
-def test_words_of_a_thought_are_counted_without_the_response() -> None:
-    assert thought_words(predicted("<think>The heart is wide.</think> Yes.", "Yes indeed.")) == [4, 0]
+def test_tokens_of_completions_are_counted_with_the_thought_shortest_first() -> None:
+    def tokenizer(text: str) -> SimpleNamespace:
+        return SimpleNamespace(input_ids=text.split())
+
+    assert completion_tokens(predicted("<think> Wide. </think> Yes.", "Yes."), tokenizer) == [1, 4]
 
 
 def test_copied_words_are_those_in_a_run_of_four_that_the_text_has_too() -> None:
