@@ -24,6 +24,9 @@ PYTHON := $(shell for candidate in python3 python3.13 python3.12 python3.11 pyth
 	echo $$candidate; break; fi; done)
 endif
 
+# What a notebook is told: the profile only if you named one, so that it may otherwise choose what fits the machine.
+CHOSEN := $(if $(filter file,$(origin PROFILE)),,RADVLM_COURSE_PROFILE="$(PROFILE)")
+
 PY    := $(VENV)/bin/python
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
@@ -62,7 +65,7 @@ course: $(STAMP)
 	RADVLM_COURSE_PROFILE="$(PROFILE)" RADVLM_COURSE_RUN="$(RUN)" $(PY) -m radvlm_course.notebooks build --execute --workers 2 $(NAMES)
 
 lab: $(STAMP)
-	RADVLM_COURSE_PROFILE="$(PROFILE)" RADVLM_COURSE_RUN="$(RUN)" $(VENV)/bin/jupyter lab notebooks $(LAB_ARGS)
+	$(CHOSEN) RADVLM_COURSE_RUN="$(RUN)" $(VENV)/bin/jupyter lab notebooks $(LAB_ARGS)
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
