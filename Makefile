@@ -24,6 +24,9 @@ PYTHON := $(shell for candidate in python3 python3.13 python3.12 python3.11 pyth
 	echo $$candidate; break; fi; done)
 endif
 
+# What a notebook is told: the profile only if you named one, so that it may otherwise choose what fits the machine.
+CHOSEN := $(if $(filter file,$(origin PROFILE)),,RADVLM_COURSE_PROFILE="$(PROFILE)")
+
 PY    := $(VENV)/bin/python
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
@@ -66,7 +69,7 @@ bars: $(STAMP)
 	$(PY) benchmarks/course_bars.py runs/$(RUN)
 
 lab: $(STAMP)
-	RADVLM_COURSE_PROFILE="$(PROFILE)" RADVLM_COURSE_RUN="$(RUN)" $(VENV)/bin/jupyter lab notebooks $(LAB_ARGS)
+	$(CHOSEN) RADVLM_COURSE_RUN="$(RUN)" $(VENV)/bin/jupyter lab notebooks $(LAB_ARGS)
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)

@@ -1,7 +1,8 @@
 """The command line: ``python -m radvlm_course <stage> --profile laptop --run NAME``.
 
-One command for each stage, ``run`` for all of them, ``doctor`` for the machine. ``evaluate`` is a stage and has
-commands of its own: ``evaluate predict``, ``score`` and ``table``, for any model outside of a run. Heavy imports wait
+One command for each stage, ``run`` for all of them, ``doctor`` for the machine, ``profiles`` for the tiers. ``evaluate``
+is a stage and has commands of its own: ``evaluate predict``, ``score`` and ``table``, for any model outside of a run.
+Heavy imports wait
 until a stage needs them, so ``--help`` is instant.
 """
 
@@ -53,7 +54,12 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--quiet", action="store_true", help="no progress bars")
         if name == "evaluate":
             evaluating.add_commands(command.add_subparsers(dest="evaluate_command", metavar="predict | score | table"))
-    commands.add_parser("doctor", help="what this machine has, what each tier needs, what is missing")
+    commands.add_parser(
+        "doctor", help="what this machine has, what each tier needs, what is missing, which profile fits"
+    )
+    text = "the profiles side by side; of one, what it changes of the paper and why"
+    listing = commands.add_parser("profiles", help=text, description=text)
+    listing.add_argument("names", nargs="*", metavar="PROFILE", help="profiles or YAML files (default: the table)")
     text = "score completions for trainers in other processes or on other machines"
     serving = commands.add_parser("serve-rewards", help=text, description=text, allow_abbrev=False)
     serve_rewards.add_arguments(serving)
@@ -77,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if evaluates:
             _refuse_stage_options(given, options.evaluate_command)
             return evaluating.run(options)
-        others = {"serve-rewards": serve_rewards.run, "experiments": experiments.run}
+        others = {"serve-rewards": serve_rewards.run, "experiments": experiments.run, "profiles": _show_profiles}
         return others.get(options.command, _run_stages)(options)
     except KeyboardInterrupt:
         kept = "no training run was touched"
@@ -104,13 +110,28 @@ def _refuse_stage_options(given: Sequence[str], command: str) -> None:
         )
 
 
+def _show_profiles(options: argparse.Namespace) -> int:
+    from radvlm_course.doctor import load_tiers
+    from radvlm_course.profile_differences import difference_table, profile_table
+    from radvlm_course.profiles import load_profile
+
+    if not options.names:
+        print(profile_table({tier.name: load_profile(tier.name) for tier in load_tiers()}))
+    for name in options.names:
+        profile = load_profile(name)
+        print(f"{profile.name}: {profile.description}\n\n{difference_table(profile)}")
+    return 0
+
+
 def _run_stages(options: argparse.Namespace) -> int:
+    from radvlm_course.profiles import load_profile
+    from radvlm_course.readiness import check_profile, check_ready
     from radvlm_course.stages import open_course
 
-    course = open_course(
-        options.profile, options.run, _overrides(options), root=options.runs_root, progress=not options.quiet
-    )
-    course.check()
+    profile = load_profile(options.profile, _overrides(options))
+    check_profile(profile)
+    check_ready(profile)  # before the run folder is made, which would then belong to a profile that cannot run here
+    course = open_course(profile, options.run, root=options.runs_root, progress=not options.quiet)
     if options.command != "run":
         print(f"{options.command}: {course.ensure(options.command)}")
     else:

@@ -30,6 +30,7 @@ def curate(settings: CurateSettings, folder: str | os.PathLike[str], progress: b
     if settings.source is None:
         return _curate_several(settings, folder, progress)
     if settings.source == "phantom":
+        assert settings.image_size is not None  # of phantoms (radvlm_course.profiles)
         write_corpus(
             settings.root,
             patients=settings.patients,

@@ -5,6 +5,7 @@ Not covered: whether a training run would fit; the tiers' numbers say what they 
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,17 +14,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from radvlm_course.choice import choose_profile, lacking
 from radvlm_course.machine import DISTRIBUTION, Machine, Package, inspect_machine, inspect_packages, installed_version
-from radvlm_course.profiles import Requirements, available_profiles
+from radvlm_course.profiles import Requirements
 from radvlm_course.settings import build_settings, load_yaml
 
-__all__ = ["Tier", "advise", "load_tiers", "report", "shortfalls"]
+__all__ = ["Tier", "advise", "launch_command", "load_tiers", "report", "shortfalls"]
 
-# Cards and machines show a little less than is printed on them.
-TOLERANCE = 0.93
 # Packages that the laptop tier does without, and the extra that brings each.
 OPTIONAL = {"jupyterlab": "notebooks", "bitsandbytes": "gpu", "unsloth": "unsloth"}
-INSTALL = 'python -m pip install -c constraints/cpu.txt -e ".[{extras}]"'
+INSTALL = 'python -m pip install -c constraints/{constraints}.txt -e ".[{extras}]"'
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,7 @@ def load_tiers() -> list[Tier]:
 
 def shortfalls(tier: Tier, machine: Machine) -> list[str]:
     """What the machine lacks for a tier, in words; empty if it fits."""
-    needs = tier.requires
-    lacking = []
-    if machine.memory_gb < needs.memory_gb * TOLERANCE:
-        lacking.append(f"{needs.memory_gb:g} GB of memory")
-    if machine.disk_gb < needs.disk_gb:
-        lacking.append(f"{needs.disk_gb:g} GB of free disk")
-    large_enough = [gpu for gpu in machine.gpus if gpu.memory_gb >= needs.gpu_memory_gb * TOLERANCE]
-    if len(large_enough) < needs.gpus:
-        lacking.append(f"{needs.gpus} GPU{'s' if needs.gpus > 1 else ''} of {needs.gpu_memory_gb:g} GB")
-    return lacking
+    return lacking(tier.requires, machine)
 
 
 def report(folder: str | os.PathLike[str] = ".") -> str:
@@ -75,6 +66,15 @@ def report(folder: str | os.PathLike[str] = ".") -> str:
         "What to do": [f"- {line}" for line in advice] or ["nothing: everything that the laptop tier needs is here"],
     }
     return "\n\n".join("\n".join([title, *(f"  {line}" for line in lines)]) for title, lines in sections.items())
+
+
+def launch_command(profile: str) -> str:
+    """The command at the top of a profile's file, on one line."""
+    path = Path(str(resources.files("radvlm_course") / "configs" / "profiles" / f"{profile}.yaml"))
+    comments = itertools.takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
+    indented = [line[6:] for line in comments if line.startswith("#     ")]
+    end = next(n for n, line in enumerate(indented) if not line.endswith("\\"))
+    return " ".join(line.rstrip("\\").strip() for line in indented[: end + 1])
 
 
 def _machine_lines(machine: Machine, torch_facts: Mapping[str, Any]) -> list[str]:
@@ -117,17 +117,23 @@ def _tier_lines(machine: Machine, packages: Sequence[Package]) -> list[str]:
     for tier in load_tiers():
         needs = tier.requires
         gpus = f"{needs.gpus} x {needs.gpu_memory_gb:g} GB" if needs.gpus else "none"
-        lacking = shortfalls(tier, machine) + [name for name in tier.software if name not in working]
+        missing = shortfalls(tier, machine) + [name for name in tier.software if name not in working]
         if needs.gpus and machine.gpus and not any(gpu.usable for gpu in machine.gpus):
-            lacking.append("a torch that can use the GPU")
-        verdict = f"needs {', '.join(lacking)}" if lacking else "fits"
-        if tier.name not in available_profiles():
-            verdict += " [no profile yet]"
+            missing.append("a torch that can use the GPU")
+        verdict = f"needs {', '.join(missing)}" if missing else "fits"
         lines.append(
             f"{tier.name:<11}{tier.model:<28}{needs.memory_gb:>4g} GB{needs.disk_gb:>5g} GB{gpus:>12}  {verdict}"
         )
-    lines.append("[no profile yet]: planned, not part of this version; its numbers are sized, not measured.")
-    return lines
+    return [*lines, "", *_choice_lines(machine)]
+
+
+def _choice_lines(machine: Machine) -> Iterator[str]:
+    choice = choose_profile(machine)
+    yield f"For this machine: {choice.profile} ({choice.because})"
+    yield from (f"  note: {warning}" for warning in choice.warnings)
+    yield f"  make course PROFILE={choice.profile}        or, without the notebooks,"
+    yield f"  {launch_command(choice.profile)}"
+    yield "  what it changes of the paper, and why: python -m radvlm_course profiles " + choice.profile
 
 
 def advise(packages: Sequence[Package], machine: Machine, torch_facts: Mapping[str, Any]) -> list[str]:
@@ -154,12 +160,14 @@ def advise(packages: Sequence[Package], machine: Machine, torch_facts: Mapping[s
 
 
 def _advice_for(package: Package, has_gpu: bool) -> Iterator[str]:
-    name, base = package.name, INSTALL.format(extras="notebooks,dev,metrics,data")
+    name = package.name
+    base = INSTALL.format(constraints="gpu" if has_gpu else "cpu", extras="notebooks,dev,metrics,data")
     if package.version is None:
         if name not in OPTIONAL:
             yield f"{name} is missing: {base}"
         elif name == "jupyterlab" or has_gpu:
-            yield f"{name} is missing: {INSTALL.format(extras=OPTIONAL[name])}"
+            constraints = "cpu" if name == "jupyterlab" else "gpu"
+            yield f"{name} is missing: {INSTALL.format(constraints=constraints, extras=OPTIONAL[name])}"
     elif package.error:
         yield f"{name} does not import ({_one_line(package.error)}); to install afresh: rm -rf .venv && make setup"
     elif not package.is_wanted_version:

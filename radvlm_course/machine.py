@@ -18,10 +18,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["DISTRIBUTION", "Gpu", "Machine", "Package", "inspect_machine", "inspect_packages", "installed_version"]
+__all__ = [
+    "DISTRIBUTION",
+    "Gpu",
+    "Machine",
+    "Package",
+    "inspect_machine",
+    "inspect_packages",
+    "installed_version",
+    "quick_look",
+]
 
 DISTRIBUTION = "radvlm-course"
 GIBIBYTE = 2**30
+DRIVER_FILES = ("/proc/driver/nvidia/version", "/dev/kfd")  # NVIDIA, AMD
 # What must work of each package: vision models are what a wrong torchvision breaks.
 STATEMENTS = {
     "torch": "import torch",
@@ -53,7 +63,7 @@ for name, statement in json.loads(sys.argv[1]).items():
         try:
             torch = sys.modules["torch"]
             cards = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
-            gpus = [[card.name, card.total_memory / 2**30] for card in cards]
+            gpus = [[card.name, card.total_memory / 2**30, card.major] for card in cards]
             say(name="", cuda=torch.version.cuda, gpus=gpus, mps=torch.backends.mps.is_available())
         except Exception as error:
             say(name="", failure=f"{type(error).__name__}: {error}")
@@ -62,11 +72,18 @@ for name, statement in json.loads(sys.argv[1]).items():
 
 @dataclass(frozen=True)
 class Gpu:
-    """One card; memory in GB of 2**30 bytes. ``usable``: the installed torch can use it."""
+    """One card.
+
+    Attributes:
+        memory_gb: in GB of 2**30 bytes.
+        usable: the installed torch can use it.
+        has_bfloat16: it computes in bfloat16; cards before NVIDIA's Ampere (compute capability 8) emulate it.
+    """
 
     name: str
     memory_gb: float
     usable: bool = True
+    has_bfloat16: bool = True
 
 
 @dataclass(frozen=True)
@@ -113,10 +130,21 @@ def inspect_packages(
 
 def inspect_machine(folder: str | os.PathLike[str] = ".", torch_facts: Mapping[str, Any] | None = None) -> Machine:
     """Memory, free disk at ``folder``, and the GPUs that torch or, failing that, the driver's tool reports."""
-    gpus = tuple(Gpu(name, size) for name, size in (torch_facts or {}).get("gpus", ()))
+    gpus = tuple(Gpu(name, size, True, major >= 8) for name, size, major in (torch_facts or {}).get("gpus", ()))
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIBIBYTE
     disk = shutil.disk_usage(folder).free / GIBIBYTE
     return Machine(memory, disk, gpus or _gpus_of_the_driver())
+
+
+def quick_look(folder: str | os.PathLike[str] = ".") -> Machine:
+    """As :func:`inspect_machine`, in this process: torch is imported only where there is a GPU's driver to ask."""
+    facts: dict[str, Any] = {}
+    if shutil.which("nvidia-smi") or any(os.path.exists(path) for path in DRIVER_FILES):
+        import torch
+
+        cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+        facts["gpus"] = [[card.name, card.total_memory / GIBIBYTE, card.major] for card in cards]
+    return inspect_machine(folder, facts)
 
 
 def installed_version(name: str) -> str | None:

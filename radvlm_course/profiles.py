@@ -22,10 +22,21 @@ from typing import Any
 
 import yaml
 
+from radvlm_course.model_settings import AdapterSettings, ModelSettings, QuantisationSettings, check_model_settings
+from radvlm_course.profile_checks import check_batches, check_vision
 from radvlm_course.rewards.choices import check_choices, read_choices
-from radvlm_course.settings import ProfileError, build_settings, close_matches, limits, load_yaml, parse_yaml
+from radvlm_course.settings import (
+    ProfileError,
+    build_settings,
+    close_matches,
+    limits,
+    load_yaml,
+    parse_yaml,
+    plain_values,
+)
 
 __all__ = [
+    "AdapterSettings",
     "ColdStartSettings",
     "CurateSettings",
     "EvaluateSettings",
@@ -33,6 +44,7 @@ __all__ = [
     "ModelSettings",
     "Profile",
     "ProfileError",
+    "QuantisationSettings",
     "Requirements",
     "SftSettings",
     "VisionPretrainingSettings",
@@ -44,7 +56,6 @@ __all__ = [
 ]
 
 SPLITS = ("train", "validation", "test")
-MODEL_KINDS = ("tiny", "full", "lora", "qlora", "unsloth")
 # Set by the stages themselves, never by a profile.
 SET_BY_THE_STAGE = ("output_dir", "seed", "data_seed", "report_to", "remove_unused_columns")
 
@@ -59,24 +70,6 @@ class Requirements:
     disk_gb: float = field(default=0.0, metadata=limits(0))
 
 
-@dataclass(frozen=True)
-class ModelSettings:
-    """Which model, and how it is trained.
-
-    Attributes:
-        kind: ``tiny`` is built from scratch; the others load ``name_or_path``.
-        image_size: side of the square film in pixels, for ``tiny``.
-        max_pixels: upper limit of a film's area in pixels, for every kind.
-        tiny: sizes of the tiny model, fields of ``radvlm_course.models.tiny.TinySettings``.
-    """
-
-    kind: str = field(metadata=limits(choices=MODEL_KINDS))
-    image_size: int = field(metadata=limits(16))
-    max_pixels: int = field(metadata=limits(256))
-    name_or_path: str | None = None
-    tiny: dict[str, Any] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, kw_only=True)
 class CurateSettings:
     """Which films: of one dataset, or of the several that a mixture names.
@@ -84,7 +77,7 @@ class CurateSettings:
     Attributes:
         source: the dataset; null: those of the mixture's entries.
         root: its folder; of several datasets the folder that holds them, a sub-folder each, named as the readers are.
-        image_size: of the phantoms, in pixels.
+        image_size: of the phantoms, in pixels; only they need it.
         mixture: which tasks in which amounts, a file in ``configs/mixtures`` or of one's own.
         patients: split -> number of patients to make, for the phantoms.
         workers: processes.
@@ -97,7 +90,7 @@ class CurateSettings:
 
     source: str | None = None
     root: str
-    image_size: int = field(metadata=limits(16))
+    image_size: int | None = field(default=None, metadata=limits(16, silent_default=True))
     mixture: str
     patients: dict[str, int] = field(default_factory=dict, metadata=limits(1, keys=SPLITS))
     workers: int = field(default=1, metadata=limits(1))
@@ -132,12 +125,14 @@ class SftSettings:
         early_step: the stage also leaves its checkpoint of this step as model ``sft_early``, and GRPO starts there: a
             tiny model that has learned all it can leaves GRPO nothing to improve. Null, or a step beyond the end: GRPO
             starts from the stage's last model.
+        max_pixels: upper limit of a film's area in pixels in this stage; null: ``model.max_pixels``.
     """
 
     trainer: dict[str, Any]
     freeze_vision: bool = True
     muon_learning_rate: float | None = field(default=None, metadata=limits(0))
     early_step: int | None = field(default=None, metadata=limits(1))
+    max_pixels: int | None = field(default=None, metadata=limits(256, silent_default=True))
 
     def has_early_model(self) -> bool:
         """Whether training gets as far as ``early_step``."""
@@ -173,7 +168,7 @@ class GrpoSettings:
             options: ``{radgraph: {weight: 1, level: partial}, thinking_format: 0.1}``
             (:mod:`radvlm_course.rewards.choices` has all forms).
         prompts_per_step: prompts of one generation; each gets ``trainer.num_generations`` completions.
-        trainer: fields of ``trl.GRPOConfig``.
+        trainer: fields of ``trl.GRPOConfig``. ``use_vllm`` and ``vllm_mode`` say what writes the completions.
         muon_learning_rate: as in :class:`SftSettings`.
         thinking: ask for a thought first, and start from the cold start's model; rewards judge the response alone.
     """
@@ -199,7 +194,11 @@ class EvaluateSettings:
 class Profile:
     """All settings of a tier. Treat it as frozen through and through: the mappings inside are its own.
 
-    ``side_by_side``: ``run`` trains both GRPO stages at once, each on half of the cores; for small models on CPUs.
+    Attributes:
+        side_by_side: ``run`` trains both GRPO stages at once, each on half of the cores; for small models on CPUs.
+        differs: dotted key -> why its value is not that of the profile ``paper``
+            (:mod:`radvlm_course.profile_differences`). Says something of the settings and is none: not written with
+            them, not compared.
     """
 
     name: str
@@ -215,10 +214,13 @@ class Profile:
     vision_pretraining: VisionPretrainingSettings | None = None
     cold_start: ColdStartSettings | None = None
     side_by_side: bool = False
+    differs: dict[str, str] = field(default_factory=dict, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values (mappings, lists, numbers, strings), ready for YAML; a copy."""
-        return dataclasses.asdict(self)
+        """Plain values (mappings, lists, numbers, strings), ready for YAML; a copy, without ``differs``."""
+        values = plain_values(self)
+        del values["differs"]
+        return values
 
 
 def available_profiles() -> list[str]:
@@ -344,8 +346,7 @@ def _check_together(profile: Profile, source: str) -> None:
             f"{source}: sft.early_step is {early}, where no checkpoint is written: expected a multiple of "
             f"sft.trainer.save_steps ({save_steps})"
         )
-    if profile.model.kind != "tiny" and not profile.model.name_or_path:
-        raise ProfileError(f"{source}: model.name_or_path must name a model for model.kind {profile.model.kind!r}")
+    check_model_settings(profile.model, source)
     if profile.curate.source is not None and (profile.curate.roots or profile.curate.leave_out):
         raise ProfileError(
             f"{source}: curate.roots and curate.leave_out are for a mixture of several datasets; remove them, or set "
@@ -353,6 +354,10 @@ def _check_together(profile: Profile, source: str) -> None:
         )
     if profile.curate.source == "phantom" and (missing := set(SPLITS) - set(profile.curate.patients)):
         raise ProfileError(f"{source}: curate.patients must give a number for {', '.join(sorted(missing))}")
+    if profile.curate.source == "phantom" and profile.curate.image_size is None:
+        raise ProfileError(f"{source}: curate.image_size must be given for curate.source 'phantom'")
+    check_vision(profile, source)
+    check_batches(profile, max(profile.requires.gpus, 1), source)
     for name in ("grpo_grounding", "grpo_reports"):
         try:
             read_choices(getattr(profile, name).reward)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-__all__ = ["ProfileError", "build_settings", "close_matches", "limits", "load_yaml", "parse_yaml"]
+__all__ = ["ProfileError", "build_settings", "close_matches", "limits", "load_yaml", "parse_yaml", "plain_values"]
 
 if typing.TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -32,10 +32,27 @@ class ProfileError(ValueError):
 
 
 def limits(
-    minimum: float | None = None, choices: Sequence[str] | None = None, keys: Sequence[str] | None = None
+    minimum: float | None = None,
+    choices: Sequence[str] | None = None,
+    keys: Sequence[str] | None = None,
+    maximum: float | None = None,
+    silent_default: bool = False,
 ) -> dict[str, Any]:
-    """Metadata for a dataclass field: a smallest value, the values or (of a mapping) the keys that are allowed."""
-    return {"minimum": minimum, "choices": choices, "keys": keys}
+    """Metadata for a dataclass field.
+
+    Args:
+        minimum, maximum: of a number, both allowed.
+        choices: the values that are allowed. keys: of a mapping, the keys that are allowed.
+        silent_default: :func:`plain_values` does not write the field while it holds its default, so that settings
+            written before the field existed are still equal.
+    """
+    return {
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "keys": keys,
+        "silent_default": silent_default,
+    }
 
 
 class _Loader(yaml.SafeLoader):
@@ -80,7 +97,7 @@ def build_settings(cls: type[T], values: Any, source: str, where: str = "") -> T
 
     Args:
         cls: its fields may be bool, int, float, str, a list or mapping of these, another such dataclass, any of
-            these or None, or any of these or a mapping; :func:`limits` makes their metadata.
+            these or None, or any of these or a list or mapping; :func:`limits` makes their metadata.
         source: what the values were read from, for messages.
         where: dotted name of this section, for messages.
 
@@ -112,8 +129,7 @@ def _value(hint: Any, value: Any, allowed: Mapping[str, Any], where: str, source
         options = [option for option in typing.get_args(hint) if option is not type(None)]
         if value is None and len(options) < len(typing.get_args(hint)):
             return None
-        sections = [option for option in options if typing.get_origin(option) is dict]
-        hint = sections[0] if sections and isinstance(value, Mapping) else options[0]
+        hint = _chosen(options, value)
     if dataclasses.is_dataclass(hint):
         return build_settings(typing.cast(type[Any], hint), value, source, where)
     if typing.get_origin(hint) is dict:
@@ -128,12 +144,25 @@ def _value(hint: Any, value: Any, allowed: Mapping[str, Any], where: str, source
         value = float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ProfileError(f"{source}: {where} must be of type {hint.__name__}, found {value!r}")
-    minimum, choices = allowed.get("minimum"), allowed.get("choices")
+    minimum, maximum, choices = allowed.get("minimum"), allowed.get("maximum"), allowed.get("choices")
     if choices and value not in choices:
         raise ProfileError(f"{source}: {where} must be one of {', '.join(choices)}; found {value!r}")
-    if minimum is not None and not (value >= minimum and math.isfinite(value)):
-        raise ProfileError(f"{source}: {where} must be a number not below {minimum}, found {value!r}")
+    if minimum is not None and not (
+        minimum <= value <= (value if maximum is None else maximum) and math.isfinite(value)
+    ):
+        expected = f"a number not below {minimum}" if maximum is None else f"a number from {minimum} to {maximum}"
+        raise ProfileError(f"{source}: {where} must be {expected}, found {value!r}")
     return value
+
+
+def _chosen(options: list[Any], value: Any) -> Any:
+    """Which of several types a value is meant to have: a mapping or a list its own, all else the first plain one."""
+    for kind, origin in ((Mapping, dict), (list, list)):
+        fitting = [option for option in options if typing.get_origin(option) is origin]
+        if fitting and isinstance(value, kind):
+            return fitting[0]
+    plain = [option for option in options if typing.get_origin(option) is None]
+    return (plain or options)[0]
 
 
 def _mapping(hint: Any, value: Any, allowed: Mapping[str, Any], where: str, source: str) -> dict[str, Any]:
@@ -145,6 +174,20 @@ def _mapping(hint: Any, value: Any, allowed: Mapping[str, Any], where: str, sour
     if hint is Any:
         return copy.deepcopy(dict(value))
     return {key: _value(hint, inner, allowed, f"{where}.{key}", source) for key, inner in value.items()}
+
+
+def plain_values(settings: DataclassInstance) -> dict[str, Any]:
+    """Settings as mappings, lists, numbers and strings, ready for YAML; a copy.
+
+    As ``dataclasses.asdict``, but without the fields of ``limits(silent_default=True)`` that hold their default.
+    """
+    values: dict[str, Any] = {}
+    for entry in dataclasses.fields(settings):
+        value = getattr(settings, entry.name)
+        default = entry.default if entry.default_factory is dataclasses.MISSING else entry.default_factory()
+        if not (entry.metadata.get("silent_default") and value == default):
+            values[entry.name] = plain_values(value) if dataclasses.is_dataclass(value) else copy.deepcopy(value)
+    return values
 
 
 def close_matches(key: str, known: Iterable[str]) -> str:

@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from radvlm_course.profiles import ColdStartSettings, Profile, check_reward, check_trainer_options, load_profile
+from radvlm_course.profiles import ColdStartSettings, Profile, load_profile
+from radvlm_course.readiness import check_profile, check_ready
 from radvlm_course.records import Example, Study, read_jsonl, write_jsonl
 from radvlm_course.runs import Run, RunError, append_jsonl
 
@@ -58,7 +59,7 @@ class Course:
 
         Raises:
             ValueError: there is no such stage, or the profile has no settings for it.
-            RunError: the run folder holds other settings.
+            RunError: the run folder holds other settings, or this machine lacks what the profile needs.
         """
         if stage not in _NEEDS:
             raise ValueError(f"expected a stage among {', '.join(STAGE_ORDER)}; found {stage!r}")
@@ -66,6 +67,7 @@ class Course:
             self.cold_start_settings()
         if self.run.is_finished(stage):
             return self.run.folder / stage
+        check_ready(self.profile)
         for needed in (*_NEEDS[stage], *(("cold_start",) if self._thinks(stage) else ())):
             if needed in self.stages():
                 self.ensure(needed)
@@ -75,18 +77,12 @@ class Course:
         return self.run.folder / stage
 
     def check(self) -> None:
-        """Hold the profile's trainer settings against the installed TRL and its rewards against ours, before hours are
-        spent.
+        """Find what is wrong with the profile before hours are spent (:mod:`radvlm_course.readiness`).
 
         Raises:
             ProfileError: a setting that the installed version does not have, or a reward or option that we have not.
         """
-        check_trainer_options(self.profile.sft, "trl.SFTConfig", "sft")
-        if self.profile.cold_start is not None:
-            check_trainer_options(self.profile.cold_start, "trl.SFTConfig", "cold_start")
-        for name in ("grpo_grounding", "grpo_reports"):
-            check_trainer_options(getattr(self.profile, name), "trl.GRPOConfig", name)
-            check_reward(getattr(self.profile, name), name)
+        check_profile(self.profile)
 
     def stages(self) -> tuple[str, ...]:
         """The stages that this run has: without reports in the source there is no GRPO on reports, and a cold start
@@ -158,6 +154,7 @@ def _base(course: Course) -> dict[str, Any]:
     profile = course.profile
     if profile.model.name_or_path is not None:
         return {"start": profile.model.name_or_path}
+    assert profile.model.image_size is not None  # of a tiny model (radvlm_course.model_settings)
     tiny = TinySettings(image_size=profile.model.image_size, **profile.model.tiny)
     if profile.vision_pretraining is None:
         raise RunError(f"profile {profile.name!r} builds a tiny model but has no section vision_pretraining: add it")
@@ -190,6 +187,7 @@ def _base(course: Course) -> dict[str, Any]:
 
 
 def _sft(course: Course) -> dict[str, Any]:
+    from radvlm_course.training.out_of_memory import advise_when_full
     from radvlm_course.training.sft import run_sft
 
     profile = course.profile
@@ -197,18 +195,19 @@ def _sft(course: Course) -> dict[str, Any]:
     examples = course.examples("train")
     _silence_progress(course)
     start = profile.model.name_or_path or str(course.run.model_folder("base"))
-    loaded = _load(course, start, encode_once=profile.sft.freeze_vision)
     options = {**profile.sft.trainer, "disable_tqdm": not course.progress}
-    run_sft(
-        loaded.model,
-        loaded.processor,
-        examples,
-        folder,
-        options,
-        profile.seed,
-        freeze_vision=profile.sft.freeze_vision,
-        muon_learning_rate=profile.sft.muon_learning_rate,
-    )
+    with advise_when_full(profile, "sft", examples):
+        loaded = _load(course, start, encode_once=profile.sft.freeze_vision, max_pixels=profile.sft.max_pixels)
+        run_sft(
+            loaded.model,
+            loaded.processor,
+            examples,
+            folder,
+            options,
+            profile.seed,
+            freeze_vision=profile.sft.freeze_vision,
+            muon_learning_rate=profile.sft.muon_learning_rate,
+        )
     _save(loaded, folder)
     if profile.sft.early_step is not None and profile.sft.has_early_model():
         _keep_early(course, folder / f"checkpoint-{profile.sft.early_step}", profile.sft.early_step)
@@ -217,6 +216,7 @@ def _sft(course: Course) -> dict[str, Any]:
 
 def _cold_start(course: Course) -> dict[str, Any]:
     from radvlm_course.thinking.cold_start import mix_with_direct
+    from radvlm_course.training.out_of_memory import advise_when_full
     from radvlm_course.training.sft import run_sft
 
     profile, settings = course.profile, course.cold_start_settings()
@@ -227,17 +227,18 @@ def _cold_start(course: Course) -> dict[str, Any]:
     examples = mix_with_direct(traces, direct, settings.direct_share, profile.seed)
     _silence_progress(course)
     start = course.run.model_folder(course.grpo_start())
-    loaded = _load(course, start, encode_once=settings.freeze_vision)
-    run_sft(
-        loaded.model,
-        loaded.processor,
-        examples,
-        folder,
-        {**settings.trainer, "disable_tqdm": not course.progress},
-        profile.seed,
-        freeze_vision=settings.freeze_vision,
-        muon_learning_rate=settings.muon_learning_rate,
-    )
+    with advise_when_full(profile, "cold_start", examples):
+        loaded = _load(course, start, encode_once=settings.freeze_vision)
+        run_sft(
+            loaded.model,
+            loaded.processor,
+            examples,
+            folder,
+            {**settings.trainer, "disable_tqdm": not course.progress},
+            profile.seed,
+            freeze_vision=settings.freeze_vision,
+            muon_learning_rate=settings.muon_learning_rate,
+        )
     _save(loaded, folder)
     return {"start": str(start), "traces": len(traces), "examples": len(examples)}
 
@@ -260,6 +261,7 @@ def _keep_early(course: Course, checkpoint: Path, step: int) -> None:
 
 def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
     from radvlm_course.training.grpo import run_grpo
+    from radvlm_course.training.out_of_memory import advise_when_full
 
     profile = course.profile
     settings = getattr(profile, stage)
@@ -267,7 +269,6 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
     examples = course.examples("train", task)
     _silence_progress(course)
     start = course.run.model_folder("cold_start" if settings.thinking else course.grpo_start())
-    loaded = _load(course, start, encode_once=True)
     rollouts = settings.prompts_per_step * settings.trainer.get("num_generations", 8)
     updates = settings.trainer.get("steps_per_generation", 1)
     options = {
@@ -275,18 +276,20 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
         **settings.trainer,
         "disable_tqdm": not course.progress,
     }
-    run_grpo(
-        loaded.model,
-        loaded.processor,
-        examples,
-        settings.reward,
-        folder,
-        options,
-        profile.seed,
-        freeze_vision=settings.freeze_vision,
-        thinking=settings.thinking,
-        muon_learning_rate=settings.muon_learning_rate,
-    )
+    with advise_when_full(profile, stage, examples):
+        loaded = _load(course, start, encode_once=True)
+        run_grpo(
+            loaded.model,
+            loaded.processor,
+            examples,
+            settings.reward,
+            folder,
+            options,
+            profile.seed,
+            freeze_vision=settings.freeze_vision,
+            thinking=settings.thinking,
+            muon_learning_rate=settings.muon_learning_rate,
+        )
     _save(loaded, folder)
     return {"start": str(start), "prompts": len(examples)}
 
@@ -336,10 +339,16 @@ def _at_most(examples: list[Example], count: int | None) -> list[Example]:
     return kept
 
 
-def _load(course: Course, path: str | Path, encode_once: bool) -> LoadedModel:
+def _load(course: Course, path: str | Path, encode_once: bool, max_pixels: int | None = None) -> LoadedModel:
+    import torch
+
     from radvlm_course.models.loading import load_model
 
-    return load_model(path, max_pixels=course.profile.model.max_pixels, encode_once=encode_once)
+    model = course.profile.model
+    if model.quantisation is not None or model.adapter is not None:
+        raise RunError("loading with quantisation or an adapter is not part of this version")
+    dtype = getattr(torch, model.precision)
+    return load_model(path, max_pixels=max_pixels or model.max_pixels, dtype=dtype, encode_once=encode_once)
 
 
 def _save(loaded: LoadedModel, folder: Path) -> None:

@@ -111,3 +111,35 @@ def test_ctrl_c_in_a_command_of_evaluate_names_no_run(monkeypatch, capsys):
     assert main(["evaluate", "table", "--table", "1"]) == 130
     message = capsys.readouterr().err
     assert "the same command goes on from there" in message and "run " not in message
+
+
+def test_the_profiles_are_shown_side_by_side_and_one_with_its_reasons(capsys):
+    assert main(["profiles"]) == 0
+    table = capsys.readouterr().out
+    assert [line.split("|")[1].strip(" `") for line in table.splitlines()[2:] if line] == [
+        "laptop",
+        "gpu-12gb",
+        "gpu-16gb",
+        "gpu-24gb",
+        "gpu-80gb",
+        "multi-gpu",
+        "paper",
+    ]
+    assert main(["profiles", "gpu-24gb"]) == 0
+    assert "| grpo_*.trainer.learning_rate | 1e-05 | 1e-06 | an adapter wants" in capsys.readouterr().out
+    assert main(["profiles", "nothing"]) == 1
+
+
+def test_a_profile_that_cannot_run_here_is_refused_before_a_run_folder_is_made(capsys, tmp_path, monkeypatch):
+    from radvlm_course.machine import Machine
+
+    monkeypatch.delenv("RADVLM_COURSE_DOWNLOAD", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("radvlm_course.readiness.quick_look", lambda: Machine(7.6, 50))
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--profile", "gpu-24gb", "--runs-root", "runs"]) == 1
+    message = capsys.readouterr().err
+    assert "it needs 1 GPU of 24 GB, and this machine has none" in message
+    assert "the weights of Qwen/Qwen3-VL-8B-Instruct (17.5 GB) are not on this machine" in message
+    assert "the mixture 'open_data' needs a folder with each of its datasets" in message
+    assert not (tmp_path / "runs").exists()

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from radvlm_course.doctor import advise, load_tiers, report, shortfalls
+from radvlm_course.doctor import _tier_lines, advise, launch_command, load_tiers, report, shortfalls
 from radvlm_course.machine import Gpu, Machine, Package
 from radvlm_course.profiles import available_profiles, load_profile
 
@@ -41,13 +41,13 @@ def test_a_tier_of_many_cards_counts_them() -> None:
     machine = Machine(memory_gb=2000, disk_gb=9000, gpus=(Gpu("A card", 79.2),) * 8)
     assert fitting(machine)[-1] == "multi-gpu"
     (paper,) = [tier for tier in load_tiers() if tier.name == "paper"]
-    assert shortfalls(paper, machine) == ["32 GPUs of 80 GB"]
+    assert shortfalls(paper, machine) == ["32 GPUs of 96 GB"]
 
 
 def test_everything_that_is_lacking_is_named() -> None:
     tier = load_tiers()[1]
     assert shortfalls(tier, Machine(memory_gb=4, disk_gb=1)) == [
-        "16 GB of memory",
+        "12 GB of memory",
         "60 GB of free disk",
         "1 GPU of 12 GB",
     ]
@@ -97,9 +97,33 @@ def test_a_gpu_that_torch_cannot_use_is_pointed_out() -> None:
     assert "torch cannot use" in line
 
 
+def test_every_tier_has_a_profile_and_a_launch_command_that_the_command_line_reads() -> None:
+    from radvlm_course.cli import build_parser
+
+    assert sorted(tier.name for tier in load_tiers()) == available_profiles()
+    for tier in load_tiers():
+        program, found, arguments = launch_command(tier.name).partition("-m radvlm_course ")
+        assert found
+        assert program.startswith("accelerate launch" if tier.requires.gpus > 1 else "python")
+        options = build_parser().parse_args(arguments.split())
+        assert (options.command, options.profile) == ("run", tier.name)
+
+
+@pytest.mark.parametrize(
+    ("machine", "profile"),
+    [(LAPTOP, "laptop"), (Machine(64, 500, (Gpu("A card", 23.6),)), "gpu-24gb")],
+)
+def test_the_doctor_names_the_profile_that_fits_and_its_command(machine: Machine, profile: str) -> None:
+    text = "\n".join(_tier_lines(machine, []))
+    assert f"For this machine: {profile} (" in text
+    assert f"make course PROFILE={profile}" in text
+    assert f"python -m radvlm_course run --profile {profile}" in text
+
+
 @pytest.mark.slow
 def test_the_report_covers_machine_packages_tiers_and_advice(tmp_path) -> None:
     text = report(tmp_path)
     for part in ("Python ", "free disk", "torchvision", "unsloth", "bitsandbytes", "gpu-80gb", "What to do"):
         assert part in text
     assert "\nTiers\n" in text
+    assert "For this machine: " in text

@@ -67,16 +67,16 @@ def test_what_torch_says_of_itself_is_passed_on(folder: Path) -> None:
 class version: cuda = "13.0"
 class cuda:
     device_count = staticmethod(lambda: 1)
-    get_device_properties = staticmethod(lambda index: type("Card", (), {"name": "A card", "total_memory": 2**34}))
+    get_device_properties = staticmethod(lambda index: type("Card", (), {"name": "A card", "total_memory": 2**34, "major": 7}))
 class backends:
     class mps: is_available = staticmethod(lambda: False)
 """
     fake_package(folder, "torch", code)
     packages, facts = inspect_packages(["torch"])
-    assert facts == {"cuda": "13.0", "gpus": [["A card", 16.0]], "mps": False}
+    assert facts == {"cuda": "13.0", "gpus": [["A card", 16.0, 7]], "mps": False}
     assert packages[0].error is None
     assert not packages[0].is_wanted_version
-    assert inspect_machine(folder, facts).gpus == (Gpu("A card", 16.0),)
+    assert inspect_machine(folder, facts).gpus == (Gpu("A card", 16.0, has_bfloat16=False),)
 
 
 def test_a_torch_that_fails_to_look_for_gpus_is_still_reported(folder: Path) -> None:
@@ -103,6 +103,32 @@ def test_the_drivers_tool_is_asked_where_torch_sees_nothing(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     found = inspect_machine(tmp_path).gpus
     assert [(gpu.name, round(gpu.memory_gb, 2), gpu.usable) for gpu in found] == [(*row, False) for row in expected]
+
+
+def test_a_quick_look_imports_torch_only_where_there_is_a_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import subprocess
+
+    code = "import sys; from radvlm_course.machine import quick_look; quick_look(); sys.exit('torch' in sys.modules)"
+    monkeypatch.setattr(machine, "DRIVER_FILES", ())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine.quick_look(tmp_path).gpus == ()
+    if not any(Path(path).exists() for path in ("/proc/driver/nvidia/version", "/dev/kfd")):
+        environment = {"PATH": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
+        assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
+def test_a_quick_look_asks_torch_for_the_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    driver = tmp_path / "driver"
+    driver.touch()
+    monkeypatch.setattr(machine, "DRIVER_FILES", (str(driver),))
+    card = type("Card", (), {"name": "A card", "total_memory": 24 * 2**30, "major": 8})
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: card)
+    assert machine.quick_look(tmp_path).gpus == (Gpu("A card", 24.0),)
 
 
 def test_this_machine_has_memory_and_disk(tmp_path: Path) -> None:

@@ -43,7 +43,10 @@ def test_every_profile_is_named_like_its_file_and_holds_its_launch_command(name:
     assert profile.name == name
     path = Path("radvlm_course/configs/profiles") / f"{name}.yaml"
     text = (Path(__file__).parents[1] / path).read_text(encoding="utf-8")
-    assert f"python -m radvlm_course run --profile {name}" in text.split("\nname:")[0]
+    header = text.split("\nname:")[0]
+    assert f"-m radvlm_course run --profile {name} --run " in header
+    assert ("accelerate launch" in header) == (profile.requires.gpus > 1)
+    assert len(max(header.splitlines(), key=len)) <= 132
 
 
 def test_to_dict_is_plain_and_reads_back_equal(laptop: Profile, tmp_path: Path) -> None:
@@ -66,8 +69,10 @@ def test_to_dict_is_a_copy(laptop: Profile) -> None:
             r"laptop\.yaml.*unknown key model\.knid \(did you mean kind\?\).*Known keys of model: kind",
         ),
         ("colour=red", r"unknown key colour.*Known keys: name, description"),
-        ("model.kind=huge", r"model\.kind must be one of tiny, full, lora, qlora, unsloth; found 'huge'"),
-        ("model.kind=qlora", r"model\.name_or_path must name a model"),
+        ("model.kind=huge", r"model\.kind must be one of tiny, pretrained; found 'huge'"),
+        ("model.kind=pretrained", r"model\.name_or_path must name a model"),
+        ("model.image_size=null", r"model\.image_size must be given for model\.kind 'tiny'"),
+        ("curate.image_size=null", r"curate\.image_size must be given for curate\.source 'phantom'"),
         ("evaluate.batch_size=0", r"evaluate\.batch_size must be a number not below 1, found 0"),
         ("evaluate.batch_size=2.5", r"evaluate\.batch_size must be of type int, found 2\.5"),
         ("seed=true", r"seed must be of type int, found True"),
@@ -218,6 +223,101 @@ def test_broken_yaml_names_the_file_and_the_fault(text: str, message: str, tmp_p
     with pytest.raises(ProfileError, match=message) as caught:
         load_yaml(path)
     assert "broken.yaml" in str(caught.value)
+
+
+WORLD = {"multi-gpu": 8, "paper": 32}
+
+
+@pytest.mark.parametrize("name", available_profiles())
+def test_the_installed_trainers_take_every_setting_of_every_profile(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the names alone: the configurations are made, as on a machine with the profile's number of processes."""
+    from transformers import TrainingArguments
+    from trl import GRPOConfig, SFTConfig
+
+    profile = load_profile(name)
+    monkeypatch.setattr(TrainingArguments, "world_size", property(lambda self: WORLD.get(name, 1)))
+    made = {}
+    for stage, cls in {"sft": SFTConfig, "grpo_grounding": GRPOConfig, "grpo_reports": GRPOConfig}.items():
+        section = getattr(profile, stage)
+        check_trainer_options(section, cls, stage)
+        made[stage] = cls(output_dir="unused", report_to=[], **{**section.trainer, "use_cpu": True})
+        for key, value in section.trainer.items():
+            if key not in ("use_cpu", "accelerator_config"):
+                assert getattr(made[stage], key) == value, key
+    for stage in ("grpo_grounding", "grpo_reports"):
+        if profile.requires.gpus:
+            section = getattr(profile, stage)
+            assert made[stage].generation_batch_size == section.prompts_per_step * section.trainer["num_generations"]
+
+
+def test_what_the_paper_leaves_to_trls_defaults_are_its_values() -> None:
+    from trl import GRPOConfig, SFTConfig
+
+    config = GRPOConfig(output_dir="unused", use_cpu=True, bf16=False)
+    assert (config.adam_beta1, config.max_grad_norm, config.num_iterations) == (0.9, 1.0, 1)
+    assert (config.top_p, config.top_k, config.min_p) == (1.0, 0, None)
+    assert SFTConfig(output_dir="unused", use_cpu=True, bf16=False).max_grad_norm == 1.0
+
+
+def test_the_paper_profile_has_the_papers_numbers() -> None:
+    paper = load_profile("paper")
+    assert paper.model.name_or_path == "Qwen/Qwen3-VL-8B-Instruct"
+    assert (paper.model.quantisation, paper.model.adapter, paper.sft.freeze_vision) == (None, None, False)
+    assert (paper.sft.max_pixels, paper.model.max_pixels) == (512 * 512, 672 * 672)
+    assert (paper.sft.trainer["learning_rate"], paper.sft.trainer["num_train_epochs"]) == (1e-5, 2)
+    shared = {
+        "num_generations": 8,
+        "learning_rate": 1e-6,
+        "lr_scheduler_type": "constant",
+        "warmup_steps": 0,
+        "weight_decay": 0.01,
+        "beta": 0.01,
+        "epsilon": 0.2,
+        "epsilon_high": 0.28,
+        "delta": 3.0,
+        "temperature": 1.0,
+        "loss_type": "bnpo",
+        "scale_rewards": "group",
+        "vllm_gpu_memory_utilization": 0.6,
+        "vllm_tensor_parallel_size": 1,
+    }
+    for section in (paper.grpo_grounding, paper.grpo_reports):
+        assert section.prompts_per_step == 512
+        assert {key: section.trainer[key] for key in shared} == shared
+    reports, grounding = paper.grpo_reports.trainer, paper.grpo_grounding.trainer
+    assert (reports["per_device_train_batch_size"], reports["max_completion_length"]) == (4, 1024)
+    assert reports["max_steps"] == 300 * 4  # verl's steps are generations of four updates
+    assert (grounding["per_device_train_batch_size"], grounding["max_completion_length"]) == (8, 4096)
+    assert grounding["num_train_epochs"] == 10
+    assert (paper.grpo_reports.reward, paper.grpo_grounding.reward) == ("radcliq", "soft_f1")
+
+
+def test_an_adapter_is_trained_at_ten_times_the_rate_of_all_weights() -> None:
+    paper = load_profile("paper")
+    for name in ("gpu-12gb", "gpu-16gb", "gpu-24gb", "gpu-80gb"):
+        profile = load_profile(name)
+        assert profile.model.adapter is not None
+        for stage in ("sft", "grpo_grounding", "grpo_reports"):
+            rate = getattr(profile, stage).trainer["learning_rate"]
+            assert rate == pytest.approx(10 * getattr(paper, stage).trainer["learning_rate"])
+
+
+@pytest.mark.parametrize("name", ["gpu-12gb", "gpu-16gb", "gpu-24gb", "gpu-80gb"])
+def test_the_header_says_how_large_the_download_is(name: str) -> None:
+    from radvlm_course.models.architectures import known_architectures
+
+    profile = load_profile(name)
+    size = known_architectures()[str(profile.model.name_or_path)].parameter_count() * 2 / 1e9
+    text = (Path(__file__).parents[1] / f"radvlm_course/configs/profiles/{name}.yaml").read_text(encoding="utf-8")
+    assert f"({size:.1f} GB from the hub" in text
+
+
+def test_the_laptop_profile_is_written_as_before_the_other_tiers_came(laptop: Profile) -> None:
+    """A run folder of an earlier version is opened again."""
+    values = laptop.to_dict()
+    assert list(values["model"]) == ["kind", "max_pixels", "image_size", "name_or_path", "tiny"]
+    assert "max_pixels" not in values["sft"]
+    assert "differs" not in values
 
 
 def test_trainer_options_are_held_against_the_installed_classes(laptop: Profile) -> None:

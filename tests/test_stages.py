@@ -202,3 +202,39 @@ def test_the_base_of_a_tiny_model_sees_no_film_that_another_dataset_tests_on(tmp
     assert {study.study_id for study in seen} == {example.study_id for example in course.examples("train")}
     assert {study.study_id for study in course.studies("train")} > {study.study_id for study in seen}
     assert len(seen) >= 5
+
+
+def test_a_full_gpu_in_a_stage_ends_in_advice(finished, small_course, tmp_path, monkeypatch):
+    import torch
+
+    import radvlm_course.training.sft as sft
+    from radvlm_course.training.out_of_memory import OutOfMemory
+
+    def full(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(sft, "run_sft", full)
+    start = str(finished.run.model_folder("base"))
+    changes = {"curate.root": finished.profile.curate.root, "model.name_or_path": start}
+    course = open_course("laptop", "full", small_course | changes, root=tmp_path, progress=False)
+    with pytest.raises(OutOfMemory, match=r"out of memory in stage sft of profile 'laptop'[\s\S]*visual tokens"):
+        course.ensure("sft")
+    assert not course.run.is_finished("sft")
+
+
+def test_a_stage_has_its_own_pixel_limit_where_the_profile_gives_one(finished, small_course, tmp_path, monkeypatch):
+    import radvlm_course.models.loading as loading
+
+    limits = []
+
+    def note(path, max_pixels, **kwargs):
+        limits.append(max_pixels)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loading, "load_model", note)
+    start = str(finished.run.model_folder("base"))
+    for name, own in (("own", {"sft.max_pixels": 900}), ("shared", {})):
+        changes = {"curate.root": finished.profile.curate.root, "model.name_or_path": start, **own}
+        with pytest.raises(KeyboardInterrupt):
+            open_course("laptop", name, small_course | changes, root=tmp_path, progress=False).ensure("sft")
+    assert limits == [900, finished.profile.model.max_pixels]

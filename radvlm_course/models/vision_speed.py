@@ -28,9 +28,9 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import (
     apply_rotary_pos_emb_vision,
 )
 
-__all__ = ["speed_up_vision"]
+from radvlm_course.models.activations import FEATURES_KEPT
 
-IMAGES_KEPT = 5000  # by a frozen tower; a film of the tiny model takes 128 KB
+__all__ = ["speed_up_vision"]
 
 
 class BatchedVisionAttention(Qwen3VLVisionAttention):
@@ -77,8 +77,8 @@ class LinearPatchEmbed(Qwen3VLVisionPatchEmbed):
 class EncodeOnceVisionModel(Qwen3VLVisionModel):
     """Encodes each distinct image of a batch once and repeats its features.
 
-    A frozen tower also keeps the features of the images that it saw last: training shows the same films again and
-    again, GRPO the same in generation and in the loss.
+    A frozen tower also keeps the features of the images that it saw last, up to ``FEATURES_KEPT`` bytes: training shows
+    the same films again and again, GRPO the same in generation and in the loss.
     """
 
     def forward(self, hidden_states: torch.Tensor, grid_thw: torch.Tensor, **kwargs: Any) -> Any:
@@ -117,9 +117,17 @@ class EncodeOnceVisionModel(Qwen3VLVisionModel):
         for key in keys:
             memory.move_to_end(key)
         features = [torch.stack(level) for level in zip(*(memory[key] for key in keys), strict=True)]
-        while len(memory) > IMAGES_KEPT:
-            memory.popitem(last=False)
+        if new:
+            _forget(memory, FEATURES_KEPT)
         return features
+
+
+def _forget(memory: OrderedDict[tuple[bytes, ...], list[torch.Tensor]], limit: int) -> None:
+    """Drop what was used longest ago until the rest takes no more than ``limit`` bytes."""
+    size = sum(level.nbytes for levels in memory.values() for level in levels)
+    while size > limit:
+        _, levels = memory.popitem(last=False)
+        size -= sum(level.nbytes for level in levels)
 
 
 def _of_each_image(encoded: Any, images: int) -> list[torch.Tensor]:

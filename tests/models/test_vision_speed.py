@@ -88,10 +88,13 @@ def test_a_frozen_tower_encodes_the_same_films_once_however_often_it_is_asked(mo
     torch.testing.assert_close(model(**inputs).logits, memory, atol=1e-5, rtol=1e-5)
 
 
-def test_a_frozen_tower_keeps_a_bounded_number_of_films_the_latest(model, processor, films, monkeypatch):
+def test_a_frozen_tower_keeps_a_bounded_number_of_bytes_of_the_latest_films(model, processor, films, monkeypatch):
     import radvlm_course.models.vision_speed as vision_speed
 
-    monkeypatch.setattr(vision_speed, "IMAGES_KEPT", 2)
+    frozen(model)(**batch(processor, films, [0]))
+    ((levels,),) = [list(kept.values()) for _, kept in [model.model.visual.__dict__.pop("_kept")]]
+    of_one_film = sum(level.nbytes for level in levels)
+    monkeypatch.setattr(vision_speed, "FEATURES_KEPT", 2 * of_one_film + 1)
     seen = []
     frozen(model).model.visual.patch_embed.register_forward_hook(
         lambda module, args, out: seen.append(len(args[0]) // 64)

@@ -1,0 +1,77 @@
+"""Settings of a profile that must agree with each other, and with the number of processes that run it. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from radvlm_course.settings import ProfileError
+
+if TYPE_CHECKING:
+    from radvlm_course.profiles import Profile
+
+__all__ = ["GRPO_STAGES", "STAGES", "check_batches", "check_vision", "updates_per_generation"]
+
+GRPO_STAGES = ("grpo_grounding", "grpo_reports")
+STAGES = ("sft", *GRPO_STAGES)
+
+
+def check_vision(profile: Profile, source: str) -> None:
+    """An adapter says for all stages whether the vision tower is trained; the stages must say the same.
+
+    Raises:
+        ProfileError: names the stage that disagrees.
+    """
+    adapter = profile.model.adapter
+    for stage in STAGES if adapter is not None else ():
+        frozen = getattr(profile, stage).freeze_vision
+        if frozen != (adapter.vision == "frozen"):
+            raise ProfileError(
+                f"{source}: {stage}.freeze_vision is {str(frozen).lower()} and model.adapter.vision is "
+                f"{adapter.vision!r}: expected them to say the same"
+            )
+
+
+def check_batches(profile: Profile, processes: int, source: str) -> None:
+    """What a GRPO stage generates must be what it trains on, in whole groups.
+
+    A generation is ``prompts_per_step`` times ``num_generations`` completions. TRL makes
+    ``per_device_train_batch_size`` times the processes times ``steps_per_generation`` of them, and one update of every
+    ``gradient_accumulation_steps`` micro-batches. A stage that does not give ``per_device_train_batch_size`` is given
+    one that fits, for one process (:mod:`radvlm_course.stages`).
+
+    Raises:
+        ProfileError: names the stage, both numbers and the values that would fit.
+    """
+    for stage in GRPO_STAGES:
+        settings = getattr(profile, stage)
+        trainer = settings.trainer
+        if "per_device_train_batch_size" not in trainer:
+            continue
+        rollouts = settings.prompts_per_step * trainer.get("num_generations", 8)
+        micro_batches, accumulated = _micro_batches(trainer)
+        each = trainer["per_device_train_batch_size"] * processes
+        if each * micro_batches != rollouts:
+            fitting = f"{rollouts // each}" if each and rollouts % each == 0 else "none; change the batch size"
+            raise ProfileError(
+                f"{source}: {stage} generates {settings.prompts_per_step} prompts x {trainer.get('num_generations', 8)} "
+                f"= {rollouts} completions, and trains on {trainer['per_device_train_batch_size']} x {processes} "
+                f"processes x {micro_batches} micro-batches = {each * micro_batches}: expected equal numbers "
+                f"({stage}.trainer.steps_per_generation that fits: {fitting})"
+            )
+        if micro_batches % accumulated:
+            raise ProfileError(
+                f"{source}: {stage}.trainer.steps_per_generation ({micro_batches}) must be a multiple of "
+                f"gradient_accumulation_steps ({accumulated}), so that every update uses completions of one generation"
+            )
+
+
+def updates_per_generation(trainer: Mapping[str, Any]) -> int:
+    """Optimiser updates that share one generation; the paper makes four."""
+    micro_batches, accumulated = _micro_batches(trainer)
+    return micro_batches // accumulated
+
+
+def _micro_batches(trainer: Mapping[str, Any]) -> tuple[int, int]:
+    accumulated: int = trainer.get("gradient_accumulation_steps", 1)
+    return trainer.get("steps_per_generation", accumulated), accumulated

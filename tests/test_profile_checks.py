@@ -1,0 +1,74 @@
+"""Settings that must agree: batches with the processes, stages with the adapter."""
+
+import pytest
+
+from radvlm_course.profile_checks import GRPO_STAGES, check_batches, updates_per_generation
+from radvlm_course.profiles import ProfileError, available_profiles, load_profile
+
+PRETRAINED = [name for name in available_profiles() if load_profile(name).model.kind == "pretrained"]
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+@pytest.mark.parametrize("stage", GRPO_STAGES)
+def test_a_generation_is_what_is_trained_on(name, stage):
+    profile = load_profile(name)
+    settings = getattr(profile, stage)
+    trainer = settings.trainer
+    completions = settings.prompts_per_step * trainer["num_generations"]
+    each_update = (
+        trainer["per_device_train_batch_size"] * profile.requires.gpus * trainer["gradient_accumulation_steps"]
+    )
+    assert each_update * updates_per_generation(trainer) == completions
+    assert each_update % trainer["num_generations"] == 0
+
+
+def test_the_paper_makes_four_updates_of_128_prompts_from_512():
+    paper = load_profile("paper")
+    for stage in GRPO_STAGES:
+        trainer = getattr(paper, stage).trainer
+        assert updates_per_generation(trainer) == 4
+        completions = trainer["per_device_train_batch_size"] * 32 * trainer["gradient_accumulation_steps"]
+        assert completions == 128 * 8
+    sft = paper.sft.trainer
+    assert sft["per_device_train_batch_size"] * sft["gradient_accumulation_steps"] * 32 == 512
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            {"grpo_reports.prompts_per_step": 6},
+            r"gpu-24gb\.yaml.*grpo_reports generates 6 prompts x 8 = 48 completions, and trains on 8 x 1 processes x 8 "
+            r"micro-batches = 64.*steps_per_generation that fits: 6\)",
+        ),
+        ({"grpo_grounding.trainer.per_device_train_batch_size": 24}, "that fits: none; change the batch size"),
+        ({"grpo_reports.trainer.gradient_accumulation_steps": 3}, r"\(8\) must be a multiple of .* \(3\)"),
+    ],
+)
+def test_batches_that_do_not_fit_are_refused_with_what_would(override, message):
+    with pytest.raises(ProfileError, match=message):
+        load_profile("gpu-24gb", override)
+
+
+def test_another_number_of_processes_needs_other_batches():
+    profile = load_profile("multi-gpu")
+    check_batches(profile, 8, "here")
+    with pytest.raises(ProfileError, match=r"here: grpo_grounding generates .* 8 x 4 processes .* that fits: 32\)"):
+        check_batches(profile, 4, "here")
+
+
+def test_a_stage_without_a_batch_size_of_its_own_always_fits():
+    check_batches(load_profile("laptop", {"grpo_reports.prompts_per_step": 7}), 1, "here")
+
+
+@pytest.mark.parametrize(
+    ("profile", "override"),
+    [
+        ("gpu-24gb", {"sft.freeze_vision": False}),
+        ("gpu-24gb", {"model.adapter.vision": "lora"}),
+        ("gpu-80gb", {"grpo_reports.freeze_vision": True}),
+    ],
+)
+def test_the_stages_say_the_same_of_the_vision_tower_as_the_adapter(profile, override):
+    with pytest.raises(ProfileError, match=r"freeze_vision is (true|false) and model\.adapter\.vision is"):
+        load_profile(profile, override)
