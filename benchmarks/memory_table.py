@@ -7,9 +7,9 @@
 Computed: `radvlm_course.models.memory`, for films of 2544 x 3056 pixels and answers of the longest length.
 
 Measured: for every profile of one GPU whose card this GPU can stand in for, a checkpoint of random weights is written
-(17 GB for the largest), the stages SFT and GRPO run on it for a few steps by the code of `python -m radvlm_course`, with
+(17 GB for the largest), SFT and GRPO run on it for a few steps by the code of `python -m radvlm_course`, with
 the allocator held to the size of the profile's card, each in a process of its own, on phantoms that are larger than any
-profile lets through. Peak memory is torch's `max_memory_reserved`; seconds a step are the difference between a longer and
+profile lets through. Peak memory is torch's `max_memory_reserved`; seconds a step are the difference of a longer and
 a shorter run. Random weights do not end an answer, so that every completion has the longest length.
 """
 
@@ -67,8 +67,8 @@ def table(profiles: Sequence[Profile], measured: dict[tuple[str, str], dict[str,
     width, height = LARGE_FILM
     lines = [
         f"{'Computed, and measured where the last column says so' if measured else 'Computed, not measured'}; GB of "
-        f"2**30 bytes on each GPU; films of {width} x {height} pixels, questions of {PROMPT_TEXT} tokens, answers of the "
-        f"longest length; {RESERVED / GIB:g} GB is assumed for the CUDA context and the allocator. "
+        f"2**30 bytes on each GPU; films of {width} x {height} pixels, questions of {PROMPT_TEXT} tokens, answers of "
+        f"the longest length; {RESERVED / GIB:g} GB is assumed for the CUDA context and the allocator. "
         "Command: `python benchmarks/memory_table.py`",
         "",
         f"| {' | '.join(COLUMNS)} |",

@@ -58,8 +58,8 @@ class AdapterSettings:
         dropout: of the adapters' input while training. In GRPO the completions are written without it, so 0.
         target_modules: a list of names that a module's full name ends in, or one regular expression that a full name
             must match whole. Qwen3-VL's language model has ``q_proj``, ``k_proj``, ``v_proj``, ``o_proj``,
-            ``gate_proj``, ``up_proj``, ``down_proj``; its vision tower ``qkv``, ``proj``, ``linear_fc1``, ``linear_fc2``.
-            ``all-linear`` is refused: it reaches the vision tower as well.
+            ``gate_proj``, ``up_proj``, ``down_proj``; its vision tower ``qkv``, ``proj``, ``linear_fc1`` and
+            ``linear_fc2``. ``all-linear`` is refused: it reaches the vision tower as well.
         vision: ``frozen``: the vision tower stays as it is; ``lora``: ``target_modules`` reach it too.
     """
 

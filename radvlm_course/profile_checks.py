@@ -1,4 +1,4 @@
-"""Settings of a profile that must agree with each other, and with the number of processes that run it. No torch here."""
+"""Settings of a profile that must agree with each other, and with the number of processes that run it. No torch."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def check_batches(profile: Profile, processes: int, source: str) -> None:
         if each * micro_batches != rollouts:
             fitting = f"{rollouts // each}" if each and rollouts % each == 0 else "none; change the batch size"
             raise ProfileError(
-                f"{source}: {stage} generates {settings.prompts_per_step} prompts x {trainer.get('num_generations', 8)} "
+                f"{source}: {stage} generates {settings.prompts_per_step} x {trainer.get('num_generations', 8)} "
                 f"= {rollouts} completions, and trains on {trainer['per_device_train_batch_size']} x {processes} "
                 f"processes x {micro_batches} micro-batches = {each * micro_batches}: expected equal numbers "
                 f"({stage}.trainer.steps_per_generation that fits: {fitting})"

@@ -24,7 +24,7 @@ NOT_COMPARED = ("name", "description", "requires", "seed", "differs")
 
 @dataclass(frozen=True)
 class Difference:
-    """One setting that is not the paper's; ``-`` where a profile does not have it; ``reason`` empty if none is given."""
+    """One setting that is not the paper's; ``-`` where a profile does not have it; ``reason`` empty if not given."""
 
     key: str
     here: Any

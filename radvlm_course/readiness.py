@@ -105,6 +105,6 @@ def _missing_data(profile: Profile) -> str:
         return ""
     return (
         f"the mixture {curate.mixture!r} needs a folder with each of its datasets; not there: "
-        f"{', '.join(missing[name] for name in lacking)}. Open ones are fetched by python data_scripts/download.py, the "
+        f"{', '.join(missing[name] for name in lacking)}. Open ones: python data_scripts/download.py; the "
         f'folder of all is named with --root FOLDER, and to do without: --set "curate.leave_out=[{", ".join(lacking)}]"'
     )

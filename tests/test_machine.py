@@ -67,7 +67,8 @@ def test_what_torch_says_of_itself_is_passed_on(folder: Path) -> None:
 class version: cuda = "13.0"
 class cuda:
     device_count = staticmethod(lambda: 1)
-    get_device_properties = staticmethod(lambda index: type("Card", (), {"name": "A card", "total_memory": 2**34, "major": 7}))
+    card = type("Card", (), {"name": "A card", "total_memory": 2**34, "major": 7})
+    get_device_properties = staticmethod(lambda index: cuda.card)
 class backends:
     class mps: is_available = staticmethod(lambda: False)
 """

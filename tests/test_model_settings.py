@@ -70,7 +70,7 @@ def test_a_wrong_key_or_value_of_the_model_is_named(override, message):
 
 def test_unsloth_needs_an_adapter():
     model = ModelSettings("pretrained", 262144, name_or_path="x", engine="unsloth")
-    with pytest.raises(ProfileError, match="file: model.engine 'unsloth' trains adapters"):
+    with pytest.raises(ProfileError, match=r"file: model\.engine 'unsloth' trains adapters"):
         check_model_settings(model, "file")
 
 

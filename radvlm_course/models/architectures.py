@@ -1,7 +1,7 @@
 """Sizes of a Qwen3-VL, and the names and shapes of its matrices, before any weight is loaded.
 
 What a name in ``skip_modules`` or ``target_modules`` reaches can be counted here in a moment, where a mistake would
-otherwise show after the weights were loaded: as a vision tower in four bits, or as an adapter on nothing. No torch here.
+otherwise show after the weights were loaded: as a vision tower in four bits, or as an adapter on nothing. No torch.
 """
 
 from __future__ import annotations

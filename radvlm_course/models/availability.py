@@ -38,7 +38,7 @@ def missing_weights(name_or_path: str, download_allowed: bool | None = None) -> 
 
 
 def _lacking(names: set[str], folder: Path) -> str:
-    """The first file that loading would miss; empty if all are there. Links of a cache that lead nowhere count as missing."""
+    """The first file that loading would miss; empty if all are there. A link that leads nowhere counts as missing."""
     if "config.json" not in names:
         return "a config.json"
     if _INDEX in names:
