@@ -1,8 +1,8 @@
 """The command line: ``python -m radvlm_course <stage> --profile laptop --run NAME``.
 
 One command for each stage, ``run`` for all of them, ``doctor`` for the machine, ``profiles`` for the tiers.
-``evaluate`` is a stage and has commands of its own: ``evaluate predict``, ``score`` and ``table``, for any model outside
-of a run. Heavy imports wait until a stage needs them, so ``--help`` is instant.
+``evaluate`` is a stage and has commands of its own: ``evaluate predict``, ``score`` and ``table``, for any model
+outside of a run. Heavy imports wait until a stage needs them, so ``--help`` is instant.
 """
 
 from __future__ import annotations

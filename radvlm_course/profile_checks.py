@@ -23,7 +23,9 @@ def check_vision(profile: Profile, source: str) -> None:
         ProfileError: names the stage that disagrees.
     """
     adapter = profile.model.adapter
-    for stage in STAGES if adapter is not None else ():
+    if adapter is None:
+        return
+    for stage in STAGES:
         frozen = getattr(profile, stage).freeze_vision
         if frozen != (adapter.vision == "frozen"):
             raise ProfileError(

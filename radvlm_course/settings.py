@@ -186,7 +186,8 @@ def plain_values(settings: DataclassInstance) -> dict[str, Any]:
         value = getattr(settings, entry.name)
         default = entry.default if entry.default_factory is dataclasses.MISSING else entry.default_factory()
         if not (entry.metadata.get("silent_default") and value == default):
-            values[entry.name] = plain_values(value) if dataclasses.is_dataclass(value) else copy.deepcopy(value)
+            nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
+            values[entry.name] = plain_values(value) if nested else copy.deepcopy(value)
     return values
 
 

@@ -38,7 +38,7 @@ def test_the_paper_makes_four_updates_of_128_prompts_from_512():
     [
         (
             {"grpo_reports.prompts_per_step": 6},
-            r"gpu-24gb\.yaml.*grpo_reports generates 6 prompts x 8 = 48 completions, and trains on 8 x 1 processes x 8 "
+            r"gpu-24gb\.yaml.*grpo_reports generates 6 x 8 = 48 completions, and trains on 8 x 1 processes x 8 "
             r"micro-batches = 64.*steps_per_generation that fits: 6\)",
         ),
         ({"grpo_grounding.trainer.per_device_train_batch_size": 24}, "that fits: none; change the batch size"),

@@ -191,7 +191,7 @@ def read_architecture(name_or_path: str | os.PathLike[str]) -> Architecture:
     if not isinstance(values, dict) or values.get("model_type") != "qwen3_vl":
         found = values.get("model_type") if isinstance(values, dict) else type(values).__name__
         raise ProfileError(f"{path}: expected the model_type 'qwen3_vl', found {found!r}")
-    sections = {"text_config": TextSizes, "vision_config": VisionSizes}
+    sections: dict[str, Any] = {"text_config": TextSizes, "vision_config": VisionSizes}
     known = {
         section: {key: value for key, value in values[section].items() if key in cls.__dataclass_fields__}
         for section, cls in sections.items()

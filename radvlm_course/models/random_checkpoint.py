@@ -73,7 +73,7 @@ def _token_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
 
 def _write_weights(shapes: dict[str, torch.Size], folder: Path, generator: torch.Generator, dtype: torch.dtype) -> None:
     files = list(_shared_out(shapes, dtype.itemsize))
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, names in enumerate(files, start=1):
         file = f"model-{number:05d}-of-{len(files):05d}.safetensors"
         tensors = {name: _random(name, shapes[name], generator, dtype) for name in names}
