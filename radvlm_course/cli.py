@@ -1,8 +1,8 @@
 """The command line: ``python -m radvlm_course <stage> --profile laptop --run NAME``.
 
-One command for each stage, ``run`` for all of them, ``doctor`` for the machine, ``profiles`` for the tiers.
-``evaluate`` is a stage and has commands of its own: ``evaluate predict``, ``score`` and ``table``, for any model
-outside of a run. Heavy imports wait until a stage needs them, so ``--help`` is instant.
+One command for each stage, ``run`` for all of them, ``doctor`` for the machine, ``profiles`` for the tiers, ``merge`` for a
+trained adapter. ``evaluate`` is a stage and has commands of its own: ``evaluate predict``, ``score`` and ``table``, for
+any model outside of a run. Heavy imports wait until a stage needs them, so ``--help`` is instant.
 """
 
 from __future__ import annotations
@@ -59,6 +59,14 @@ def build_parser() -> argparse.ArgumentParser:
     text = "the profiles side by side; of one, what it changes of the paper and why"
     listing = commands.add_parser("profiles", help=text, description=text)
     listing.add_argument("names", nargs="*", metavar="PROFILE", help="profiles or YAML files (default: the table)")
+    text = "merge a trained adapter into its model: a plain model folder"
+    merging = commands.add_parser("merge", help=text, description=text)
+    merging.add_argument("--model", required=True, help="folder of the adapter, for example runs/course/sft/model")
+    merging.add_argument("--output", required=True, help="folder of the merged model, new or empty")
+    merging.add_argument("--base", help="the model that it belongs to (default: the one that it names)")
+    merging.add_argument("--precision", default="bfloat16", choices=("bfloat16", "float16", "float32"))
+    text = "an adapter of a model in four bits goes onto the weights as trained, or onto the original ones (default: trained)"
+    merging.add_argument("--onto", default="trained", choices=("trained", "original"), help=text)
     text = "score completions for trainers in other processes or on other machines"
     serving = commands.add_parser("serve-rewards", help=text, description=text, allow_abbrev=False)
     serve_rewards.add_arguments(serving)
@@ -82,13 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if evaluates:
             _refuse_stage_options(given, options.evaluate_command)
             return evaluating.run(options)
-        others = {"serve-rewards": serve_rewards.run, "experiments": experiments.run, "profiles": _show_profiles}
-        return others.get(options.command, _run_stages)(options)
+        return _OTHERS.get(options.command, _run_stages)(options)
     except KeyboardInterrupt:
         kept = "no training run was touched"
         if evaluates:
             kept = "what was written is kept; the same command goes on from there"
-        elif options.command != "serve-rewards":
+        elif hasattr(options, "run"):
             kept = f"run {options.run!r} keeps its finished stages and its last checkpoint; "
             kept += "the same command goes on from there"
         print(f"\ninterrupted: {kept}", file=sys.stderr)
@@ -122,12 +129,21 @@ def _show_profiles(options: argparse.Namespace) -> int:
     return 0
 
 
+def _merge(options: argparse.Namespace) -> int:
+    from radvlm_course.models.merging import merge_adapter
+
+    print(merge_adapter(options.model, options.output, options.base, options.precision, options.onto))
+    return 0
+
+
 def _run_stages(options: argparse.Namespace) -> int:
+    from radvlm_course.models.unsloth import prepare_engine
     from radvlm_course.profiles import load_profile
     from radvlm_course.readiness import check_profile, check_ready
     from radvlm_course.stages import open_course
 
     profile = load_profile(options.profile, _overrides(options))
+    prepare_engine(profile.model)  # before the trainers are imported, which it rewrites
     check_profile(profile)
     check_ready(profile)  # before the run folder is made, which would then belong to a profile that cannot run here
     course = open_course(profile, options.run, root=options.runs_root, progress=not options.quiet)
@@ -170,3 +186,11 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
     if options.start_from is not None:
         overrides["model.name_or_path"] = options.start_from
     return overrides
+
+
+_OTHERS = {
+    "serve-rewards": serve_rewards.run,
+    "experiments": experiments.run,
+    "profiles": _show_profiles,
+    "merge": _merge,
+}

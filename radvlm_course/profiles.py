@@ -171,6 +171,8 @@ class GrpoSettings:
         trainer: fields of ``trl.GRPOConfig``. ``use_vllm`` and ``vllm_mode`` say what writes the completions.
         muon_learning_rate: as in :class:`SftSettings`.
         thinking: ask for a thought first, and start from the cold start's model; rewards judge the response alone.
+        encode_once: the vision tower sees each distinct film of a batch once, not once for every completion; exact
+            (:mod:`radvlm_course.models.vision_speed`).
     """
 
     reward: str | dict[str, Any]
@@ -179,6 +181,7 @@ class GrpoSettings:
     freeze_vision: bool = True
     muon_learning_rate: float | None = field(default=None, metadata=limits(0))
     thinking: bool = False
+    encode_once: bool = field(default=True, metadata=limits(silent_default=True))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ what it should? Is there a GPU, are there weights, are there data? The first thr
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -64,6 +65,8 @@ def obstacles(profile: Profile, machine: Machine | None = None) -> list[str]:
         from radvlm_course.models.availability import missing_weights
 
         found.append(missing_weights(profile.model.name_or_path))
+    if profile.model.quantisation is not None and importlib.util.find_spec("bitsandbytes") is None:
+        found.append("weights in four bits need bitsandbytes, which is not installed: pip install -c constraints/gpu.txt -e '.[gpu]'")
     found.append(_missing_data(profile))
     return [line for line in found if line]
 

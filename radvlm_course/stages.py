@@ -22,10 +22,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from radvlm_course.models.unsloth import prepare_engine
 from radvlm_course.profiles import ColdStartSettings, Profile, load_profile
 from radvlm_course.readiness import check_profile, check_ready
 from radvlm_course.records import Example, Study, read_jsonl, write_jsonl
 from radvlm_course.runs import Run, RunError, append_jsonl
+from radvlm_course.settings import plain_values
 
 if TYPE_CHECKING:
     from radvlm_course.models.loading import LoadedModel
@@ -132,6 +134,7 @@ def open_course(
         RunError: the run was made with other settings.
     """
     loaded = profile if isinstance(profile, Profile) else load_profile(profile, overrides)
+    prepare_engine(loaded.model)
     return Course(loaded, Run(name, loaded.to_dict(), root), progress)
 
 
@@ -265,7 +268,7 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
 
     profile = course.profile
     settings = getattr(profile, stage)
-    folder = course.run.begin(stage, {stage: dataclasses.asdict(settings), "seed": profile.seed})
+    folder = course.run.begin(stage, {stage: plain_values(settings), "seed": profile.seed})
     examples = course.examples("train", task)
     _silence_progress(course)
     start = course.run.model_folder("cold_start" if settings.thinking else course.grpo_start())
@@ -277,7 +280,7 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
         "disable_tqdm": not course.progress,
     }
     with advise_when_full(profile, stage, examples):
-        loaded = _load(course, start, encode_once=True)
+        loaded = _load(course, start, encode_once=settings.encode_once)
         run_grpo(
             loaded.model,
             loaded.processor,
@@ -340,19 +343,15 @@ def _at_most(examples: list[Example], count: int | None) -> list[Example]:
 
 
 def _load(course: Course, path: str | Path, encode_once: bool, max_pixels: int | None = None) -> LoadedModel:
-    import torch
+    from radvlm_course.models.loading import load_for_training
 
-    from radvlm_course.models.loading import load_model
-
-    model = course.profile.model
-    if model.quantisation is not None or model.adapter is not None:
-        raise RunError("loading with quantisation or an adapter is not part of this version")
-    dtype = getattr(torch, model.precision)
-    return load_model(path, max_pixels=max_pixels or model.max_pixels, dtype=dtype, encode_once=encode_once)
+    return load_for_training(path, course.profile.model, encode_once, max_pixels, course.profile.seed)
 
 
 def _save(loaded: LoadedModel, folder: Path) -> None:
-    loaded.model.save_pretrained(folder / "model")
+    from radvlm_course.models.adapters import save_trained
+
+    save_trained(loaded.model, folder / "model")
     loaded.processor.save_pretrained(folder / "model")
 
 

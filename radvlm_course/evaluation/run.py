@@ -105,9 +105,9 @@ def _predict(
     progress: bool,
 ) -> None:
     from radvlm_course.evaluation.predict import predict
-    from radvlm_course.models.loading import load_model
+    from radvlm_course.models.loading import load_model, on_gpu
 
-    loaded = load_model(path, max_pixels=max_pixels)
+    loaded = on_gpu(load_model(path, max_pixels=max_pixels))
     predict(loaded, test, file, name, batch_size, max_new_tokens, thinking, progress)
 
 

@@ -11,13 +11,13 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from transformers import Qwen3VLForConditionalGeneration
 from trl import SFTConfig, SFTTrainer
 
+from radvlm_course.models.adapters import TrainedModel, freeze_vision_tower, weights_kept_in_float32
 from radvlm_course.models.processor import ImageOnlyQwen3VLProcessor
 from radvlm_course.records import Example
 from radvlm_course.training.callbacks import MetricsFile, show_progress
-from radvlm_course.training.checkpoints import last_checkpoint
+from radvlm_course.training.checkpoints import checkpoint_to_resume, take_up_adapter
 from radvlm_course.training.collation import AssistantTurns
 from radvlm_course.training.data import sft_dataset
 from radvlm_course.training.optimizers import optimizer_for
@@ -26,7 +26,7 @@ __all__ = ["run_sft"]
 
 
 def run_sft(
-    model: Qwen3VLForConditionalGeneration,
+    model: TrainedModel,
     processor: ImageOnlyQwen3VLProcessor,
     examples: Sequence[Example],
     folder: str | os.PathLike[str],
@@ -38,6 +38,7 @@ def run_sft(
     """Fine-tune ``model`` in place; resumes from the last whole checkpoint in ``folder``.
 
     Args:
+        model: a whole model, or one with an adapter, which is then all that is trained.
         examples: training pairs, visited in a seeded random order.
         folder: the stage's folder; gets ``metrics.jsonl`` and ``checkpoint-*/``.
         options: fields of ``trl.SFTConfig``, from the profile.
@@ -45,8 +46,9 @@ def run_sft(
 
     Raises:
         ValueError: no example, or an option that ``SFTConfig`` refuses.
+        CheckpointError: the checkpoint in ``folder`` is another model's.
     """
-    model.model.visual.requires_grad_(not freeze_vision)
+    freeze_vision_tower(model, freeze_vision)
     config = SFTConfig(
         output_dir=os.fspath(folder),
         completion_only_loss=True,
@@ -58,14 +60,17 @@ def run_sft(
         data_seed=seed,
         **options,
     )
-    trainer = SFTTrainer(
-        model=model,
-        args=config,
-        train_dataset=sft_dataset(examples),
-        processing_class=processor,
-        callbacks=[MetricsFile(folder)],
-        optimizers=(optimizer_for(model, config, muon_learning_rate), None),
-    )
+    checkpoint = checkpoint_to_resume(folder, model)
+    with weights_kept_in_float32(model):
+        trainer = SFTTrainer(
+            model=model,
+            args=config,
+            train_dataset=sft_dataset(examples),
+            processing_class=processor,
+            callbacks=[MetricsFile(folder)],
+            optimizers=(optimizer_for(model, config, muon_learning_rate), None),
+        )
     trainer.data_collator = AssistantTurns(processor, completion_only_loss=True)  # in place of TRL's parent of it
+    take_up_adapter(model, checkpoint)
     show_progress(trainer)
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    trainer.train(resume_from_checkpoint=checkpoint)
