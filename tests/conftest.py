@@ -108,6 +108,34 @@ def tiny_folder(tmp_path_factory, grounding_examples):
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny64_folder(tmp_path_factory, grounding_examples):
+    """A tiny model whose layers all have a multiple of 64 inputs, as four bits on a processor need."""
+    from radvlm_course.models.processor import build_processor
+    from radvlm_course.models.tiny import TinySettings, build_tiny_model
+    from radvlm_course.models.tokenizer import train_tokenizer
+
+    folder = tmp_path_factory.mktemp("tiny64")
+    tokenizer = train_tokenizer([text for e in grounding_examples for text in (e.question, e.answer)], 300)
+    settings = TinySettings(image_size=64, vision_hidden_size=64, text_hidden_size=64, text_layers=2, vision_depth=2)
+    build_tiny_model(tokenizer, settings, seed=0).save_pretrained(folder)
+    build_processor(tokenizer, 64, 8).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def adapter_settings():
+    """The ``model`` section of a profile with an adapter on the language model, of any weights: ``(path, **changes)``."""
+    from radvlm_course.model_settings import AdapterSettings, ModelSettings
+
+    def settings(path, **changes):
+        adapter = AdapterSettings(rank=4, alpha=8, target_modules=["q_proj", "v_proj", "down_proj"])
+        values = {"kind": "pretrained", "max_pixels": 64 * 64, "name_or_path": str(path), "adapter": adapter}
+        return ModelSettings(**{**values, **changes})
+
+    return settings
+
+
 @pytest.fixture
 def loaded(tiny_folder):
     from radvlm_course.models.loading import load_model

@@ -40,8 +40,9 @@ def bitsandbytes_config(settings: QuantisationSettings) -> BitsAndBytesConfig:
 
 
 def is_quantised(model: nn.Module) -> bool:
-    """Whether a model's weights were loaded in four bits."""
-    return bool(getattr(model, "is_loaded_in_4bit", False))
+    """Whether a model's weights are in four bits (transformers leaves its own mark on those that were restored)."""
+    config = getattr(model, "config", None)
+    return bool(getattr(model, "is_loaded_in_4bit", False)) and getattr(config, "quantization_config", None) is not None
 
 
 def prepare_quantised(model: PreTrainedModel) -> None:
