@@ -42,6 +42,7 @@ def run_grpo(
     freeze_vision: bool = True,
     thinking: bool = False,
     muon_learning_rate: float | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> None:
     """Improve ``model`` in place; resumes from the last whole checkpoint in ``folder``.
 
@@ -55,6 +56,7 @@ def run_grpo(
         folder: the stage's folder; gets ``metrics.jsonl``, ``completions/`` and ``checkpoint-*/``.
         options: fields of ``trl.GRPOConfig``, from the profile.
         muon_learning_rate: train hidden matrices with Muon at this rate; None: TRL's optimizer for all.
+        callbacks: more of them, for measurements.
 
     Raises:
         ValueError: no example, no reward, a reward or option that does not exist, or an option that ``GRPOConfig``
@@ -88,7 +90,7 @@ def run_grpo(
             args=config,
             train_dataset=grpo_dataset(examples, thinking),
             processing_class=processor,
-            callbacks=[MetricsFile(folder)],
+            callbacks=[MetricsFile(folder), *callbacks],
             optimizers=(optimizer_for(model, config, muon_learning_rate), None),
         )
     visual = qwen(model).model.visual

@@ -4,7 +4,8 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
-from radvlm_course.models.loading import load_model
+from radvlm_course.model_settings import QuantisationSettings
+from radvlm_course.models.loading import load_for_training, load_model
 from radvlm_course.runs import read_metrics
 from radvlm_course.training.data import sft_dataset
 from radvlm_course.training.sft import run_sft
@@ -100,3 +101,36 @@ def test_checkpoint_state_is_readable_json(loaded, grounding_examples, tmp_path)
     run_sft(*loaded, grounding_examples, tmp_path, OPTIONS, seed=0)
     states = sorted(tmp_path.glob("checkpoint-*/trainer_state.json"))
     assert [json.loads(path.read_text())["global_step"] for path in states] == [4, 6]
+
+
+@pytest.mark.parametrize("bits", [32, 4])
+def test_of_a_model_with_an_adapter_only_that_is_trained_and_it_resumes_to_the_same_weights(
+    tiny64_folder, grounding_examples, adapter_settings, tmp_path, bits
+):
+    if bits == 4:
+        pytest.importorskip("bitsandbytes")
+    four = QuantisationSettings(compute="float32") if bits == 4 else None
+    settings = adapter_settings(tiny64_folder, quantisation=four)
+    options = {**OPTIONS, "max_steps": 4, "lr_scheduler_type": "constant", "gradient_checkpointing": bits == 4}
+    whole = load_for_training(tiny64_folder, settings)
+    frozen = {name: weight.clone() for name, weight in whole.model.named_parameters() if not weight.requires_grad}
+    run_sft(*whole, grounding_examples, tmp_path, options, seed=0)
+    losses = [row["loss"] for row in read_metrics(tmp_path)]
+    assert losses[-1] < losses[0]
+    trained = {name: weight for name, weight in whole.model.named_parameters() if weight.requires_grad}
+    assert trained and all(weight.dtype == torch.float32 for weight in trained.values())
+    assert all(torch.equal(whole.model.get_parameter(name), weight) for name, weight in frozen.items())
+    (tmp_path / "checkpoint-4").rename(tmp_path / "kept")
+    again = load_for_training(tiny64_folder, settings)
+    run_sft(*again, grounding_examples, tmp_path, options, seed=0)
+    for name, weight in trained.items():
+        torch.testing.assert_close(again.model.get_parameter(name), weight, atol=1e-6, rtol=1e-5)
+
+
+def test_a_checkpoint_of_another_model_stops_training_before_its_first_step(
+    loaded, tiny64_folder, grounding_examples, tmp_path
+):
+    run_sft(*loaded, grounding_examples, tmp_path, {**OPTIONS, "max_steps": 2}, seed=0)
+    with pytest.raises(ValueError, match="another model's"):
+        run_sft(*load_model(tiny64_folder), grounding_examples, tmp_path, OPTIONS, seed=0)
+    assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2]
