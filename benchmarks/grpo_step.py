@@ -3,12 +3,12 @@
     python benchmarks/grpo_step.py                              # the laptop's model and its grounding stage
     python benchmarks/grpo_step.py --tower Qwen/Qwen3-VL-2B-Instruct --side 96 --prompts 2 --generations 4 --steps 2
 
-Each way starts from the same random weights with the same seeds and the same films, by the course's own stage. A step is
-writing the completions, the reference, the policy, its gradients, the update, the films' preparation and the rewards. The
-first step of each way is left out. Times are those of the processor (``time.process_time``), so use one thread
-(OMP_NUM_THREADS=1); another program on the machine then disturbs less. With ``--tower`` the vision tower has a published
-model's sizes and the language model its width, but four layers and a small vocabulary, so that a processor can do it: the
-tower's share of a step is larger than in the whole model. What it is there is computed below the table.
+Each way starts from the same random weights with the same seeds and the same films, by the course's own stage. A step
+is writing the completions, the reference, the policy, its gradients, the update, the films' preparation and the
+rewards. The first step of each way is left out. Times are those of the processor (``time.process_time``), so use one
+thread (OMP_NUM_THREADS=1); another program on the machine then disturbs less. With ``--tower`` the vision tower has a
+published model's sizes and the language model its width, but four layers and a small vocabulary, so that a processor
+can do it: the tower's share of a step is larger than in the whole model. What it is there is computed below the table.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
     """Print the table."""
     profile = load_profile("laptop")
     side = arguments.side or profile.model.image_size or 0
-    examples = write_films(folder / "films", side, count=2 * (arguments.prompts or profile.grpo_grounding.prompts_per_step))
+    examples = write_films(
+        folder / "films", side, count=2 * (arguments.prompts or profile.grpo_grounding.prompts_per_step)
+    )
     tower = known_architectures()[arguments.tower] if arguments.tower else None
     write_model(folder / "model", side, examples, tower)
     options = dict(profile.grpo_grounding.trainer)
@@ -105,11 +107,11 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
     options |= {"per_device_train_batch_size": prompts * options["num_generations"], "max_steps": arguments.steps}
     options |= {"save_strategy": "no", "disable_tqdm": True}
     print(
-        f"{arguments.tower or 'the model of the laptop'}, random weights; films of {side} x {side} pixels; {prompts} prompts x "
-        f"{options['num_generations']} completions of up to {options['max_completion_length']} tokens; {arguments.steps - 1} "
-        f"steps counted; {torch.get_num_threads()} threads\n"
+        f"{arguments.tower or 'the model of the laptop'}, random weights; films of {side} x {side} pixels; {prompts} "
+        f"prompts x {options['num_generations']} completions of up to {options['max_completion_length']} tokens; "
+        f"{arguments.steps - 1} steps counted; threads: {torch.get_num_threads()}\n"
     )
-    print("| vision tower | way | films encoded | s a step | plain / this | without / this | largest difference of a loss |")
+    print("| vision tower | way | films encoded | s a step | plain / this | without / this | losses apart by |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |", flush=True)
     for frozen in (True, False):
         if (arguments.trained_tower and frozen) or (arguments.frozen_tower and not frozen):
@@ -143,9 +145,7 @@ def one_way(
     patches.register_forward_pre_hook(lambda module, inputs: encoded.append(len(inputs[0])))
     times = StepTimes()
     with quietly():
-        run_grpo(
-            *loaded, examples, "share_of_digits", run, options, seed=0, freeze_vision=frozen, callbacks=[times]
-        )
+        run_grpo(*loaded, examples, "share_of_digits", run, options, seed=0, freeze_vision=frozen, callbacks=[times])
     of_one_film = len(loaded.processor.image_processor([Image.open(examples[0].image_path)])["pixel_values"])
     losses = [row["loss"] for row in read_metrics(run)]
     return statistics.median(times.seconds[1:]), losses, sum(encoded) // of_one_film
@@ -186,9 +186,9 @@ def shares(models: dict[str, Architecture], pixels: int = 262_144, words: int = 
     """How much of a forward pass over one rollout the vision tower is in the whole models, by multiplications."""
     film = film_tokens((2544, 3056), pixels)
     lines = [
-        f"Computed: the tower's share of the multiplications of one forward pass over a rollout, with a film of at most "
-        f"{pixels:,} pixels ({film.tokens} visual tokens of 4 patches) and {words} other tokens; attention between tokens "
-        "left out"
+        "Computed: the tower's share of the multiplications of one forward pass over a rollout, with a film of at most "
+        f"{pixels:,} pixels ({film.tokens} visual tokens of 4 patches) and {words} other tokens; attention between "
+        "tokens left out"
     ]
     for name, sizes in models.items():
         vision = sizes.parameter_count("vision") * 4 * film.tokens

@@ -1,8 +1,8 @@
 """The command line: ``python -m radvlm_course <stage> --profile laptop --run NAME``.
 
-One command for each stage, ``run`` for all of them, ``doctor`` for the machine, ``profiles`` for the tiers, ``merge`` for a
-trained adapter. ``evaluate`` is a stage and has commands of its own: ``evaluate predict``, ``score`` and ``table``, for
-any model outside of a run. Heavy imports wait until a stage needs them, so ``--help`` is instant.
+One command for each stage, ``run`` for all of them, ``doctor`` for the machine, ``profiles`` for the tiers, ``merge``
+for a trained adapter. ``evaluate`` is a stage and has commands of its own: ``evaluate predict``, ``score`` and
+``table``, for any model outside of a run. Heavy imports wait until a stage needs them, so ``--help`` is instant.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     merging.add_argument("--output", required=True, help="folder of the merged model, new or empty")
     merging.add_argument("--base", help="the model that it belongs to (default: the one that it names)")
     merging.add_argument("--precision", default="bfloat16", choices=("bfloat16", "float16", "float32"))
-    text = "an adapter of a model in four bits goes onto the weights as trained, or onto the original ones (default: trained)"
+    text = "which weights an adapter of a model in four bits is added to: as trained, or the original ones (trained)"
     merging.add_argument("--onto", default="trained", choices=("trained", "original"), help=text)
     text = "score completions for trainers in other processes or on other machines"
     serving = commands.add_parser("serve-rewards", help=text, description=text, allow_abbrev=False)

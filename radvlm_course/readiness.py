@@ -66,7 +66,10 @@ def obstacles(profile: Profile, machine: Machine | None = None) -> list[str]:
 
         found.append(missing_weights(profile.model.name_or_path))
     if profile.model.quantisation is not None and importlib.util.find_spec("bitsandbytes") is None:
-        found.append("weights in four bits need bitsandbytes, which is not installed: pip install -c constraints/gpu.txt -e '.[gpu]'")
+        found.append(
+            "weights in four bits need bitsandbytes, which is not installed: pip install -c constraints/gpu.txt -e "
+            "'.[gpu]'"
+        )
     found.append(_missing_data(profile))
     return [line for line in found if line]
 

@@ -125,7 +125,7 @@ def tiny64_folder(tmp_path_factory, grounding_examples):
 
 @pytest.fixture(scope="session")
 def adapter_settings():
-    """The ``model`` section of a profile with an adapter on the language model, of any weights: ``(path, **changes)``."""
+    """The ``model`` section of a profile with an adapter on the language model: ``(path, **changes)``."""
     from radvlm_course.model_settings import AdapterSettings, ModelSettings
 
     def settings(path, **changes):

@@ -143,3 +143,16 @@ def test_a_profile_that_cannot_run_here_is_refused_before_a_run_folder_is_made(c
     assert "the weights of Qwen/Qwen3-VL-8B-Instruct (17.5 GB) are not on this machine" in message
     assert "the mixture 'open_data' needs a folder with each of its datasets" in message
     assert not (tmp_path / "runs").exists()
+
+
+def test_merge_writes_a_plain_model_and_refuses_what_is_no_adapter(tiny_folder, adapter_settings, tmp_path, capsys):
+    from radvlm_course.models.adapters import save_trained
+    from radvlm_course.models.loading import load_for_training
+
+    loaded = load_for_training(tiny_folder, adapter_settings(tiny_folder))
+    save_trained(loaded.model, tmp_path / "adapter")
+    arguments = ["merge", "--output", str(tmp_path / "merged"), "--model"]
+    assert main([*arguments, str(tmp_path / "adapter")]) == 0
+    assert (tmp_path / "merged" / "model.safetensors").is_file()
+    assert main([*arguments, str(tiny_folder)]) == 1
+    assert "holds no adapter" in capsys.readouterr().err

@@ -132,3 +132,13 @@ def test_a_dataset_that_is_not_there_is_named(tmp_path):
     profile = load_profile("laptop", {"curate.source": "nih_chestxray14", "curate.root": str(tmp_path / "nih")})
     (line,) = obstacles(profile, NOTHING)
     assert "the dataset 'nih_chestxray14' is not at" in line
+
+
+def test_weights_in_four_bits_without_bitsandbytes_are_said_before_anything_starts(weights, pairs, monkeypatch):
+    import importlib.util
+
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "bitsandbytes" else find_spec(name))
+    (line,) = obstacles(loaded("gpu-24gb", weights, pairs), WORKSTATION)
+    assert "bitsandbytes, which is not installed: pip install" in line
+    assert not obstacles(loaded("gpu-24gb", weights, pairs, **{"model.quantisation": None}), WORKSTATION)

@@ -238,3 +238,58 @@ def test_a_stage_has_its_own_pixel_limit_where_the_profile_gives_one(finished, s
         with pytest.raises(KeyboardInterrupt):
             open_course("laptop", name, small_course | changes, root=tmp_path, progress=False).ensure("sft")
     assert limits == [900, finished.profile.model.max_pixels]
+
+
+ADAPTER = {"rank": 4, "alpha": 8, "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"]}
+
+
+def test_every_stage_runs_with_an_adapter_on_four_bits_and_reads_the_one_before(tmp_path, small_course):
+    """As on a GPU of 12 to 24 GB, on a processor: layers of a multiple of 64 inputs, 32 bits outside."""
+    pytest.importorskip("bitsandbytes")
+    changes = {
+        **small_course,
+        "curate.root": str(tmp_path / "data"),
+        "model.tiny.vision_hidden_size": 64,
+        "model.tiny.text_hidden_size": 64,
+        "model.tiny.text_layers": 2,
+        "model.quantisation": {"kind": "nf4", "compute": "float32"},
+        "model.adapter": ADAPTER,
+        "sft.muon_learning_rate": None,
+        "grpo_grounding.muon_learning_rate": None,
+        "grpo_reports.muon_learning_rate": None,
+        "side_by_side": False,
+    }
+    course = open_course("laptop", "four_bits", changes, root=tmp_path / "runs", progress=False)
+    course.check()
+    course.ensure("evaluate")
+    for stage in ("sft", "sft_early", "grpo_grounding", "grpo_reports"):
+        folder = course.run.model_folder(stage)
+        assert {"adapter_model.safetensors", "base_model.json", "tokenizer.json"} <= {f.name for f in folder.iterdir()}
+        assert not (folder / "model.safetensors").exists()
+        record = json.loads((folder / "base_model.json").read_text())
+        assert record["relative_path"] == "../../base/model" and record["quantisation"]["kind"] == "nf4"
+    assert course.run.summary("grpo_grounding")["start"].endswith("sft_early/model")
+    assert (course.run.folder / "evaluate" / "predictions" / "grpo_grounding.jsonl").stat().st_size > 0
+
+
+def test_encode_once_is_a_setting_of_a_grpo_stage_and_on_unless_it_is_switched_off(
+    finished, monkeypatch, tmp_path, small_course
+):
+    import radvlm_course.stages as stages
+
+    assert finished.profile.grpo_grounding.encode_once
+    asked = []
+
+    def load(course, path, encode_once, max_pixels=None):
+        asked.append(encode_once)
+        raise RunError("far enough")
+
+    monkeypatch.setattr(stages, "_load", load)
+    changes = {**small_course, "curate.root": finished.profile.curate.root, "grpo_grounding.encode_once": False}
+    course = open_course("laptop", "other", changes, root=tmp_path, progress=False)
+    course.run.finish("sft_early", {})
+    monkeypatch.setattr(stages.Course, "examples", lambda self, split, task=None: finished.examples(split, task))
+    for stage in ("grpo_grounding", "grpo_reports"):
+        with pytest.raises(RunError, match="far enough"):
+            stages._STAGES[stage](course)
+    assert asked == [False, True]

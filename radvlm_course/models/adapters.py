@@ -159,7 +159,9 @@ def save_adapter(model: PeftModel, folder: str | os.PathLike[str]) -> None:
     found = local_folder(base.name_or_path)
     record = BaseModel(
         name_or_path=base.name_or_path,
-        relative_path=os.path.relpath(found, folder) if found is not None and found == Path(base.name_or_path) else None,
+        relative_path=os.path.relpath(found, folder)
+        if found is not None and found == Path(base.name_or_path)
+        else None,
         fingerprint=fingerprint(found) if found is not None else "",
         precision=str(base.get_input_embeddings().weight.dtype).removeprefix("torch."),
         quantisation=quantisation_of(base),
@@ -202,8 +204,8 @@ def freeze_vision_tower(model: TrainedModel, freeze: bool) -> None:
 def weights_kept_in_float32(model: torch.nn.Module) -> Iterator[None]:
     """Undo what a trainer's constructor does to the trained weights of a quantised model: it rounds them to bfloat16.
 
-    A weight of 0.01 in bfloat16 is next to 0.01006: steps of GRPO's size, 0.00001, would all be lost. And the reference,
-    a copy made before, would not be rounded, so that the policy would begin away from it.
+    A weight of 0.01 in bfloat16 is next to 0.01006: steps of GRPO's size, 0.00001, would all be lost. And the
+    reference, a copy made before, would not be rounded, so that the policy would begin away from it.
     """
     before = {name: weight.data for name, weight in model.named_parameters() if weight.requires_grad}
     yield

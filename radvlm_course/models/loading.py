@@ -1,8 +1,8 @@
-"""Load a model and its processor from a folder or a hub name: a whole model, or an adapter with the model it belongs to.
+"""Load a model and its processor from a folder or a hub name: a whole model, or an adapter with its model.
 
-The same call loads the tiny model of the laptop tier and any ``Qwen/Qwen3-VL-*``. :func:`load_model` is for using a model,
-:func:`load_for_training` for training it as a profile says: all weights, an adapter (LoRA), or an adapter on weights in
-four bits (QLoRA), by transformers, bitsandbytes and peft or by Unsloth.
+The same call loads the tiny model of the laptop tier and any ``Qwen/Qwen3-VL-*``. :func:`load_model` is for using a
+model, :func:`load_for_training` for training it as a profile says: all weights, an adapter (LoRA), or an adapter on
+weights in four bits (QLoRA), by transformers, bitsandbytes and peft or by Unsloth.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from radvlm_course.models.quantised import bitsandbytes_config, is_quantised, pr
 from radvlm_course.models.vision_speed import speed_up_vision
 from radvlm_course.models.weight_files import is_adapter, local_folder, model_type
 
-__all__ = ["LoadedModel", "ModelFilesError", "load_for_training", "load_model", "load_processor", "on_gpu"]
+__all__ = [
+    "LoadedModel",
+    "ModelFilesError",
+    "holds_processor",
+    "load_for_training",
+    "load_model",
+    "load_processor",
+    "on_gpu",
+]
 
 
 class LoadedModel(NamedTuple):
@@ -127,9 +135,14 @@ def load_processor(folder: str | os.PathLike[str], max_pixels: int | None = None
     return processor
 
 
+def holds_processor(folder: str | os.PathLike[str]) -> bool:
+    """Whether a processor lies in a folder; adapters from elsewhere often have none."""
+    return Path(folder, "tokenizer_config.json").is_file()
+
+
 def _ready(model: TrainedModel, path: str, max_pixels: int | None, encode_once: bool) -> LoadedModel:
     """With its processor, which lies beside an adapter or else with its base, and a fast vision tower."""
-    beside = Path(path, "tokenizer_config.json").is_file() or not is_adapter(path)
+    beside = holds_processor(path) or not is_adapter(path)
     processor = load_processor(path if beside else qwen(model).name_or_path, max_pixels)
     speed_up_vision(qwen(model), encode_once=encode_once)
     return LoadedModel(model, processor)
@@ -164,8 +177,8 @@ def _load_weights(
     if lacking or other:
         what = f"{len(lacking)} weights are missing" if lacking else f"{len(other)} weights have other shapes"
         raise ModelFilesError(
-            f"{path} is not a whole Qwen3-VL as its config.json says: {what} ({', '.join((lacking or other)[:3])}). Write or "
-            "fetch it again"
+            f"{path} is not a whole Qwen3-VL as its config.json says: {what} ({', '.join((lacking or other)[:3])}). "
+            "Write or fetch it again"
         )
     if quantisation is not None:
         prepare_quantised(model)

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from radvlm_course.models.adapters import attach_adapter, base_of, qwen
-from radvlm_course.models.loading import ModelFilesError, load_model, load_processor
+from radvlm_course.models.loading import ModelFilesError, holds_processor, load_model, load_processor
 from radvlm_course.models.quantised import is_quantised, restored
 from radvlm_course.models.weight_files import is_adapter
 
@@ -56,7 +56,7 @@ def merge_adapter(
     model = attach_adapter(plain, folder).merge_and_unload()
     partial = output.with_name(output.name + ".partial")
     model.save_pretrained(partial)
-    load_processor(folder).save_pretrained(partial)
+    load_processor(folder if holds_processor(folder) else start).save_pretrained(partial)
     if output.exists():
         output.rmdir()
     partial.replace(output)

@@ -16,7 +16,14 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from radvlm_course.model_settings import QuantisationSettings
 
-__all__ = ["QuantisationError", "bitsandbytes_config", "is_quantised", "prepare_quantised", "quantisation_of", "restored"]
+__all__ = [
+    "QuantisationError",
+    "bitsandbytes_config",
+    "is_quantised",
+    "prepare_quantised",
+    "quantisation_of",
+    "restored",
+]
 
 BLOCK = 64  # weights that share a scale
 
@@ -33,8 +40,8 @@ def bitsandbytes_config(settings: QuantisationSettings) -> BitsAndBytesConfig:
     """
     if importlib.util.find_spec("bitsandbytes") is None:
         raise QuantisationError(
-            "model.quantisation needs bitsandbytes, which is not installed: pip install -c constraints/cpu.txt -e '.[gpu]'"
-            " (or constraints/gpu.txt beside a CUDA build of torch), or set model.quantisation=null"
+            "model.quantisation needs bitsandbytes, which is not installed: pip install -c constraints/cpu.txt -e "
+            "'.[gpu]' (or constraints/gpu.txt beside a CUDA build of torch), or set model.quantisation=null"
         )
     return BitsAndBytesConfig(**settings.options())
 

@@ -1,8 +1,8 @@
 """Unsloth's ``FastVisionModel``: less memory and faster steps on one GPU, for the profiles with ``engine: unsloth``.
 
-Unsloth (https://github.com/unslothai/unsloth) rewrites transformers, peft and TRL while it is imported. So it comes first or
-not at all: :func:`prepare_engine` is called before anything else of a stage. Where it is absent or unfit, the same profile
-goes on with bitsandbytes and peft, and says why. No torch is imported here before it is needed.
+Unsloth (https://github.com/unslothai/unsloth) rewrites transformers, peft and TRL while it is imported. So it comes
+first or not at all: :func:`prepare_engine` is called before anything else of a stage. Where it is absent or unfit, the
+same profile goes on with bitsandbytes and peft, and says why. No torch is imported here before it is needed.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def prepare_engine(settings: ModelSettings) -> None:
             reason = f"it cannot be imported: {error}"
     _told.append(reason)
     warnings.warn(
-        f"model.engine is 'unsloth', and {reason}. The same model is trained with bitsandbytes and peft instead: as exact, "
-        "slower, with more memory",
+        f"model.engine is 'unsloth', and {reason}. The same model is trained with bitsandbytes and peft instead: as "
+        "exact, slower, with more memory",
         stacklevel=2,
     )
 
@@ -146,6 +146,6 @@ def _refuse_unknown(function: Callable[..., Any], arguments: Mapping[str, Any], 
     unknown = [name for name in arguments if name not in known]
     if unknown:
         raise UnslothError(
-            f"Unsloth {getattr(unsloth, '__version__', '')} has no {', '.join(unknown)} in {function.__qualname__}: install "
-            "the version in constraints/gpu.txt, or set model.engine=transformers"
+            f"Unsloth {getattr(unsloth, '__version__', '')} has no {', '.join(unknown)} in {function.__qualname__}: "
+            "install the version in constraints/gpu.txt, or set model.engine=transformers"
         )

@@ -116,7 +116,7 @@ class EncodeOnceVisionModel(Qwen3VLVisionModel):
         )
 
     def _is_fixed(self) -> bool:
-        """Whether an image has the same features from call to call: nothing is trained, and no adapter can be switched."""
+        """Whether an image has the same features each time: nothing is trained, and no adapter can be switched."""
         return not any(parameter.requires_grad for parameter in self.parameters()) and not any(
             hasattr(module, "base_layer") for module in self.modules()
         )

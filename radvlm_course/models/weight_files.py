@@ -1,8 +1,8 @@
-"""What a model folder holds, read from its files without loading it: names and shapes, and a fingerprint. No torch here.
+"""What a model folder holds, read from its files without loading it: names, shapes, a fingerprint. No torch here.
 
 A ``safetensors`` file begins with a header, JSON with every tensor's name, precision, shape and place
-(https://github.com/huggingface/safetensors, format). That is enough to tell models of other sizes apart; a sample of the
-bytes behind it tells other weights of the same sizes.
+(https://github.com/huggingface/safetensors, format). That is enough to tell models of other sizes apart; a sample of
+the bytes behind it tells other weights of the same sizes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ import struct
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "fingerprint", "is_adapter", "local_folder", "model_type", "weight_shapes"]
+__all__ = [
+    "ADAPTER_CONFIG",
+    "ADAPTER_WEIGHTS",
+    "fingerprint",
+    "is_adapter",
+    "local_folder",
+    "model_type",
+    "weight_shapes",
+]
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _LARGEST_HEADER = 100_000_000  # bytes, the format's own limit

@@ -74,8 +74,8 @@ def take_up_adapter(model: TrainedModel, checkpoint: str | None) -> None:
 
 def _refusal(checkpoint: str, why: str) -> str:
     return (
-        f"the checkpoint {checkpoint} is another model's: {why}. Start from the model that it was trained from, or delete "
-        f"{Path(checkpoint).parent} to train from the beginning"
+        f"the checkpoint {checkpoint} is another model's: {why}. Start from the model that it was trained from, or "
+        f"delete {Path(checkpoint).parent} to train from the beginning"
     )
 
 

@@ -47,8 +47,8 @@ def run_grpo(
     """Improve ``model`` in place; resumes from the last whole checkpoint in ``folder``.
 
     Args:
-        model: a whole model, whose reference TRL loads again from where it was; or one with an adapter, which is then all
-            that is trained, and whose reference is a copy of the adapter.
+        model: a whole model, whose reference TRL loads again from where it was; or one with an adapter, which is then
+            all that is trained, and whose reference is a copy of the adapter.
         examples: prompts with their ground truth, visited in a seeded random order.
         rewards: a name in :mod:`radvlm_course.rewards`, several, or names with weights and options
             (:mod:`radvlm_course.rewards.choices`). The advantage is made of the weighted sum; ``metrics.jsonl`` has
@@ -113,7 +113,7 @@ class EncodesOnce(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step == 1 and self.visual.images_encoded >= self.visual.images_seen:
             raise RuntimeError(
-                f"encode_once is on, and all {self.visual.images_seen} films of the first step were encoded on their own: "
-                "expected a film with every completion of a group. TRL has changed: encode_once: false in the profile "
+                f"encode_once is on, and all {self.visual.images_seen} films of the first step were encoded on their "
+                "own: expected a film with every completion of a group. TRL has changed: encode_once: false in the profile "
                 "goes on without this short cut"
             )

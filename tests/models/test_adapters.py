@@ -121,7 +121,7 @@ def test_an_adapter_from_elsewhere_is_held_against_the_shapes(folder, tiny64_fol
 @pytest.mark.parametrize("change", [{"rank": 8}, {"alpha": 4}, {"target_modules": ["q_proj"]}])
 def test_a_profile_that_asks_for_another_adapter_is_refused(folder, tiny_folder, change):
     settings = dataclasses.replace(LANGUAGE, **change)
-    with pytest.raises(AdapterError, match="the profile asks for .* merge"):
+    with pytest.raises(AdapterError, match=r"the profile asks for .* merge"):
         attach_adapter(load_model(tiny_folder).model, folder, trainable=True, settings=settings)
 
 

@@ -49,14 +49,14 @@ def test_an_adapter_whose_model_is_gone_says_where_it_was(tiny_folder, adapter_s
     shutil.copytree(tiny_folder, tmp_path / "base")
     save_trained(load_for_training(tmp_path / "base", adapter_settings(tmp_path / "base")).model, tmp_path / "adapter")
     (tmp_path / "base").rename(tmp_path / "moved")
-    with pytest.raises(FileNotFoundError, match="expected a model folder at .*base"):
+    with pytest.raises(FileNotFoundError, match=r"expected a model folder at .*base"):
         load_model(tmp_path / "adapter")
     assert load_model(tmp_path / "adapter", base=str(tmp_path / "moved")).model.peft_config
 
 
 def test_all_weights_cannot_be_trained_from_an_adapter(tiny_folder, adapter_settings, tmp_path):
     save_trained(load_for_training(tiny_folder, adapter_settings(tiny_folder)).model, tmp_path)
-    with pytest.raises(ModelFilesError, match="is an adapter, and the profile trains all weights .* merge"):
+    with pytest.raises(ModelFilesError, match=r"is an adapter, and the profile trains all weights .* merge"):
         load_for_training(tmp_path, adapter_settings(tiny_folder, adapter=None))
 
 
@@ -73,7 +73,7 @@ def test_an_adapter_on_16_bits_is_itself_in_32(tiny_folder, adapter_settings):
 
 def test_a_model_of_another_kind_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "llava"}')
-    with pytest.raises(ModelFilesError, match="expected a Qwen3-VL in .*, found a model of type 'llava'"):
+    with pytest.raises(ModelFilesError, match=r"expected a Qwen3-VL in .*, found a model of type 'llava'"):
         load_model(tmp_path)
 
 

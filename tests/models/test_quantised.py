@@ -5,7 +5,13 @@ import torch
 
 from radvlm_course.model_settings import QuantisationSettings
 from radvlm_course.models.loading import load_model
-from radvlm_course.models.quantised import QuantisationError, bitsandbytes_config, is_quantised, quantisation_of, restored
+from radvlm_course.models.quantised import (
+    QuantisationError,
+    bitsandbytes_config,
+    is_quantised,
+    quantisation_of,
+    restored,
+)
 
 NF4 = QuantisationSettings(compute="float32")
 

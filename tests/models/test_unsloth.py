@@ -1,7 +1,7 @@
 """Unsloth's part without Unsloth and without a GPU: when it is taken, and what it is given.
 
-``unsloth_signatures.json`` was read with ``inspect.signature`` out of unsloth 2026.10.7 (with unsloth_zoo 2026.10.7, imported
-with UNSLOTH_ALLOW_CPU=1), the version in ``constraints/gpu.txt``. The stand-in below has those signatures.
+``unsloth_signatures.json`` was read with ``inspect.signature`` out of unsloth 2026.10.7 (with unsloth_zoo 2026.10.7,
+imported with UNSLOTH_ALLOW_CPU=1), the version in ``constraints/gpu.txt``. The stand-in below has those signatures.
 """
 
 import importlib.util
@@ -29,10 +29,7 @@ SIGNATURES = json.loads((Path(__file__).parent / "unsloth_signatures.json").read
 def with_signature(name, function):
     """The function under the parameters of Unsloth's; it gets them all in one mapping."""
     kinds = SIGNATURES[name]
-    parameters = [
-        inspect.Parameter(parameter, getattr(inspect.Parameter, kind))
-        for parameter, kind in kinds.items()
-    ]
+    parameters = [inspect.Parameter(parameter, getattr(inspect.Parameter, kind)) for parameter, kind in kinds.items()]
 
     def call(*args, **kwargs):
         return function(*args, **kwargs)

@@ -125,7 +125,7 @@ def test_hidden_states_of_every_layer_are_the_plain_towers(model, processor, fil
 def test_a_tensor_that_nobody_knows_stops_instead_of_being_dropped(model, processor, films):
     inputs = batch(processor, films, [0, 0])
     speed_up_vision(model)
-    with pytest.raises(RuntimeError, match="given film_weights, which is not known here.*encode_once: false"):
+    with pytest.raises(RuntimeError, match=r"given film_weights, which is not known here.*encode_once: false"):
         model.model.visual(inputs["pixel_values"], grid_thw=inputs["image_grid_thw"], film_weights=torch.ones(2))
 
 
@@ -140,7 +140,7 @@ def test_a_tower_that_gives_something_else_stops(model, processor, films, monkey
         return encoded
 
     monkeypatch.setattr(library.Qwen3VLVisionModel, "forward", more)
-    with pytest.raises(RuntimeError, match="found .*router_logits.*transformers has changed"):
+    with pytest.raises(RuntimeError, match=r"found .*router_logits.*transformers has changed"):
         model(**inputs)
 
 

@@ -9,7 +9,9 @@ from radvlm_course.models.weight_files import fingerprint, is_adapter, local_fol
 
 def write(folder, name="model.safetensors", value=1.0, shape=(3, 40_000)):
     folder.mkdir(exist_ok=True)
-    save_file({"a.weight": np.full(shape, value, np.float32), "b": np.zeros(2, np.int64)}, folder / name, {"format": "pt"})
+    save_file(
+        {"a.weight": np.full(shape, value, np.float32), "b": np.zeros(2, np.int64)}, folder / name, {"format": "pt"}
+    )
     return folder
 
 
@@ -39,7 +41,7 @@ def test_a_folder_without_weights_has_no_fingerprint(tmp_path):
 def test_a_file_that_was_cut_short_is_named(tmp_path, keep):
     path = write(tmp_path) / "model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ValueError, match="model.safetensors is (not a whole|cut short)"):
+    with pytest.raises(ValueError, match=r"model.safetensors is (not a whole|cut short)"):
         weight_shapes(tmp_path)
 
 

@@ -85,7 +85,7 @@ def test_an_adapter_of_another_base_is_refused_and_ones_own_is_taken_up(
     take_up_adapter(fresh, checkpoint)
     assert all(torch.equal(fresh.get_parameter(name), weight) for name, weight in weights.items())
     other = load_for_training(tiny64_folder, adapter_settings(tiny64_folder)).model
-    with pytest.raises(CheckpointError, match="another model's: the adapter in .* does not fit"):
+    with pytest.raises(CheckpointError, match=r"another model's: the adapter in .* does not fit"):
         checkpoint_to_resume(tmp_path, other)
     shutil.rmtree(checkpoint)
     take_up_adapter(fresh, checkpoint_to_resume(tmp_path, fresh))  # nothing to take up

@@ -207,7 +207,9 @@ def test_films_encoded_once_train_to_the_same_weights(
         folder = tmp_path / str(encode_once)
         run_grpo(*loaded, grounding_examples, digits, folder, {**SGD, **options}, 0, freeze_vision=freeze_vision)
         moved = {name: weight.detach() - before[name] for name, weight in trained(loaded.model).items()}
-        results.append(({name: [row[name] for row in read_metrics(folder)] for name in ("loss", "kl", "reward")}, moved))
+        results.append(
+            ({name: [row[name] for row in read_metrics(folder)] for name in ("loss", "kl", "reward")}, moved)
+        )
     (metrics, moved), (plain_metrics, plain_moved) = results
     for name in metrics:
         assert metrics[name] == pytest.approx(plain_metrics[name], abs=1e-5, rel=1e-3)
@@ -257,7 +259,7 @@ def test_if_no_film_arrives_twice_training_stops_after_its_first_step(
             return Qwen3VLVisionModel.forward(self, hidden_states, grid_thw=grid_thw, **kwargs)
 
     visual.__class__ = NeverShared
-    with pytest.raises(RuntimeError, match="16 films of the first step were encoded on their own.*TRL has changed"):
+    with pytest.raises(RuntimeError, match=r"16 films of the first step were encoded on their own.*TRL has changed"):
         run_grpo(*loaded, grounding_examples, digits, tmp_path, OPTIONS, seed=0)
 
 
