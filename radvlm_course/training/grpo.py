@@ -114,6 +114,6 @@ class EncodesOnce(TrainerCallback):
         if state.global_step == 1 and self.visual.images_encoded >= self.visual.images_seen:
             raise RuntimeError(
                 f"encode_once is on, and all {self.visual.images_seen} films of the first step were encoded on their "
-                "own: expected a film with every completion of a group. TRL has changed: encode_once: false in the profile "
-                "goes on without this short cut"
+                "own: expected a film with every completion of a group. TRL has changed: encode_once: false in the "
+                "profile goes on without this short cut"
             )
