@@ -199,7 +199,8 @@ def _distinct_images(images: Sequence[torch.Tensor], grid_thw: torch.Tensor) -> 
     of_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, grid in enumerate(grid_thw.tolist()):
         of_size[tuple(grid)].append(index)
-    first, copy_of = [], [0] * len(images)
+    first: list[int] = []
+    copy_of = [0] * len(images)
     for indices in of_size.values():
         firsts, copies = _distinct_rows(torch.stack([images[index].flatten() for index in indices]))
         for index, copy in zip(indices, copies.tolist(), strict=True):
