@@ -38,6 +38,7 @@ _FEATURES = {"last_hidden_state", "pooler_output", "deepstack_features"}
 _OF_EACH_IMAGE = {"position_ids", "interp_indices", "interp_weights", "cu_seqlens", "max_seqlen", "return_dict"}
 _CHANGED = "transformers has changed: encode_once: false in the profile goes on without this short cut"
 
+
 class BatchedVisionAttention(Qwen3VLVisionAttention):
     """One attention call for all images of a batch, if they have the same number of patches."""
 
