@@ -14,7 +14,8 @@ A batch as GRPO makes it: 64 references, 8 rollouts each, all of report length. 
 
 Two regimes: ``bert-base``, random weights in the sizes of the real models, where the encoder's arithmetic dominates;
 and ``tiny``, where everything but the arithmetic does, as on a GPU. Speed does not depend on what the weights are.
-The table gives pairs per second, the speed-up over plain beside the limit's, and the share of the limit reached.
+The table gives pairs per second, the speed-up over plain beside the limit's, and the share of the limit reached. With a
+lower precision (``--dtype bfloat16``) a second table says by how much it changes the values.
 """
 
 from __future__ import annotations
@@ -249,6 +250,21 @@ def print_table(timings: Sequence[Timing], pairs: int) -> None:
         print(f"| {row.reward} | " + " | ".join((*cells, *bound)) + " |")
 
 
+def print_errors(arguments: argparse.Namespace) -> None:
+    """What the precision does to the rewards of the first pairs of the batch, as many as the packages were timed on."""
+    batch = make_batch(arguments.references, arguments.rollouts, arguments.words)
+    completions, examples = (side[: arguments.plain_pairs] for side in batch)
+    print(f"\n| reward | {arguments.dtype} differs from float32 by, on average | at most |")
+    print("| --- | ---: | ---: |")
+    for name in arguments.rewards:
+        exact, coarse = (
+            get_reward(name, device=arguments.device, dtype=dtype)(completions, examples)
+            for dtype in ("float32", arguments.dtype)
+        )
+        differences = [abs(first - second) for first, second in zip(exact, coarse, strict=True)]
+        print(f"| {name} | {statistics.mean(differences):.4f} | {max(differences):.4f} |")
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--regimes", nargs="+", default=list(REGIMES), choices=REGIMES)
@@ -281,6 +297,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stack.enter_context(random_weights.used(root))
             timings = measure(chosen, name)
             print_table(timings, chosen.references * chosen.rollouts)
+            if chosen.dtype != "float32":
+                print_errors(chosen)
 
 
 if __name__ == "__main__":

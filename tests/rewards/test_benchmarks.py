@@ -35,14 +35,18 @@ def test_a_batch_is_groups_of_reports_of_the_length_asked_for() -> None:
 def test_plain_ours_and_the_limit_are_timed_for_every_reward(metric_weights_folder, tmp_path, capsys) -> None:
     (tmp_path / "tiny").symlink_to(metric_weights_folder)
     size = ["--references", "2", "--rollouts", "3", "--words", "20", "--plain-pairs", "2"]
-    script("reward_throughput").main(["--regimes", "tiny", "--weights", str(tmp_path), "--device", "cpu", *size])
+    script("reward_throughput").main(["--regimes", "tiny", "--weights", str(tmp_path), "--dtype", "bfloat16", *size])
     head, *table = rows(capsys.readouterr().out)
-    assert [row[0] for row in table] == ["radgraph", "chexbert", "bertscore", "radcliq"]
-    for row in table:
+    names = ["radgraph", "chexbert", "bertscore", "radcliq"]
+    assert [row[0] for row in table] == [*names, "reward", *names]
+    for row in table[:4]:
         plain, ours, times, limit = map(float, row[1:5])
         assert times == pytest.approx(ours / plain, rel=0.2, abs=0.02)
         assert float(row[5].removesuffix("%")) == pytest.approx(100 * times / limit, rel=0.05, abs=1)
     assert head[-1] == "share of the limit"
+    errors = {name: (float(mean), float(most)) for name, mean, most in table[5:]}
+    assert all(0 <= mean <= most for mean, most in errors.values())
+    assert 0 < errors["bertscore"][1] < 0.1
 
 
 def test_the_reward_of_a_step_is_timed_beside_the_steps_of_a_run(tmp_path, capsys) -> None:

@@ -57,8 +57,7 @@ class BertScorer(TextScorer[TokenVectors]):
         model: name of an encoder on the Hugging Face hub with a baseline in the package, such as
             ``distilbert-base-uncased`` (the paper's metric) or ``distilroberta-base`` (inside RadCliQ).
         device: a torch device; None takes the first GPU, else the CPU.
-        dtype: precision of the encoder. ``bfloat16`` changed scores by less than 0.001 with random weights of the
-            real size.
+        dtype: precision of the encoder. ``bfloat16`` changes scores a little; see docs/rewards.md.
         rescale: map the score of unrelated sentences, as measured by the authors, to 0.
         package: a ``bert_score.BERTScorer`` to use instead of loading one.
         cache_bytes, cache_path: bounds and file of the cache of references.

@@ -82,7 +82,7 @@ class CheXbertScorer(TextScorer[CheXbertLabels]):
 
     Args:
         device: a torch device; None takes the first GPU, else the CPU.
-        dtype: precision of the encoder. ``bfloat16`` changed 3 of 100 labels with random weights of the real size.
+        dtype: precision of the encoder. ``bfloat16`` changes labels whose scores are close; see docs/rewards.md.
         model: a loaded ``f1chexbert.f1chexbert.bert_labeler`` to use instead of loading one.
         cache_bytes, cache_path: bounds and file of the cache of references.
 

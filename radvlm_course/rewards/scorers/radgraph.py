@@ -146,8 +146,8 @@ class RadGraphScorer(TextScorer[Graph]):
     Args:
         model: ``radgraph-xl`` (the paper's) or ``radgraph`` (the scale that RadCliQ was published on).
         device: a torch device; None takes the first GPU, else the CPU.
-        dtype: precision of the encoder. ``bfloat16`` changes facts whose scores are close: a tenth of the entities
-            with random weights of the real size, whose scores are all close; compare on your own reports first.
+        dtype: precision of the encoder. ``bfloat16`` changes facts whose scores are close; see docs/rewards.md, and
+            compare on your own reports first.
         batched: run many texts at once; False calls the package for each, in ``float32``.
         package: a loaded ``radgraph.RadGraph`` to use instead of loading one.
         cache_bytes, cache_path: bounds and file of the cache of references.

@@ -11,12 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+import radvlm_course
 from radvlm_course.boxes import Box
 from radvlm_course.records import Example
 from radvlm_course.rewards.service.client import RemoteReward
 from radvlm_course.rewards.service.wire import TOKEN_VARIABLE
 
 SERVED = Path(__file__).with_name("served.py")
+CODE = str(Path(radvlm_course.__file__).parents[1])  # the service runs the code under test, wherever that lies
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +41,7 @@ class Service:
         self.log = folder / f"service-{time.monotonic_ns()}.log"
         command = [sys.executable, str(SERVED), "serve-rewards", "--rewards", rewards, "--port", str(port), *arguments]
         clean = {key: value for key, value in os.environ.items() if key != TOKEN_VARIABLE}
+        clean["PYTHONPATH"] = os.pathsep.join(filter(None, [CODE, os.environ.get("PYTHONPATH")]))
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, env=clean | (environment or {})
@@ -50,7 +53,7 @@ class Service:
         assert found, f"{line!r} {self.log.read_text()}"
         self.port = int(found[1])
         self.url = f"http://127.0.0.1:{self.port}"
-        for _ in range(300):
+        for _ in range(1200):
             if self.get("/ready").status_code == 200:
                 return self
             time.sleep(0.05)
@@ -73,7 +76,7 @@ class Service:
         """End it politely; returns its exit status."""
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(120)
 
 
 @pytest.fixture
@@ -105,7 +108,7 @@ def connect():
     opened = []
 
     def remote(url, reward="scripted", **options):
-        settings = {"timeout_seconds": 20.0, "attempts": 3, "start_seconds": 10.0} | options
+        settings = {"timeout_seconds": 20.0, "attempts": 3, "start_seconds": 60.0} | options
         opened.append(RemoteReward(url, reward, **settings))
         return opened[-1]
 

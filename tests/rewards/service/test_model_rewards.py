@@ -37,5 +37,5 @@ def test_served_together_they_score_as_they_do_alone(start_service, connect, wei
 
 def test_missing_weights_end_the_service_with_the_reason(start_service, tmp_path) -> None:
     service = start_service(rewards="chexbert", environment=environment(tmp_path), wait=False)
-    assert service.process.wait(60) == 1
+    assert service.process.wait(120) == 1
     assert "chexbert could not be loaded" in service.log.read_text()
