@@ -84,7 +84,8 @@ def test_the_cold_start_mixes_thoughts_with_direct_answers_and_keeps_its_traces(
     assert all(trace.thought for trace in traces)
     summary = finished.run.summary("cold_start")
     assert summary["start"] == str(folder / "sft_early" / "model")
-    direct = min(len(traces), len(finished.examples("train")))
+    share = finished.profile.cold_start.direct_share
+    direct = min(round(len(traces) * share / (1 - share)), len(finished.examples("train")))
     assert (summary["traces"], summary["examples"]) == (len(traces), len(traces) + direct)
 
 
