@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from radvlm_course.evaluation import command as evaluating
@@ -90,7 +90,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if evaluates:
             _refuse_stage_options(given, options.evaluate_command)
             return evaluating.run(options)
-        return _OTHERS.get(options.command, _run_stages)(options)
+        others: dict[str, Callable[[argparse.Namespace], int]] = {
+            "serve-rewards": serve_rewards.run,
+            "experiments": experiments.run,
+            "profiles": _show_profiles,
+            "merge": _merge,
+        }
+        return others.get(options.command, _run_stages)(options)
     except KeyboardInterrupt:
         kept = "no training run was touched"
         if evaluates:
@@ -186,11 +192,3 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
     if options.start_from is not None:
         overrides["model.name_or_path"] = options.start_from
     return overrides
-
-
-_OTHERS = {
-    "serve-rewards": serve_rewards.run,
-    "experiments": experiments.run,
-    "profiles": _show_profiles,
-    "merge": _merge,
-}

@@ -228,11 +228,11 @@ def test_a_stage_has_its_own_pixel_limit_where_the_profile_gives_one(finished, s
 
     limits = []
 
-    def note(path, max_pixels, **kwargs):
+    def note(model, path, max_pixels, encode_once):
         limits.append(max_pixels)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loading, "load_model", note)
+    monkeypatch.setattr(loading, "_ready", note)
     start = str(finished.run.model_folder("base"))
     for name, own in (("own", {"sft.max_pixels": 900}), ("shared", {})):
         changes = {"curate.root": finished.profile.curate.root, "model.name_or_path": start, **own}
@@ -289,7 +289,8 @@ def test_encode_once_is_a_setting_of_a_grpo_stage_and_on_unless_it_is_switched_o
     changes = {**small_course, "curate.root": finished.profile.curate.root, "grpo_grounding.encode_once": False}
     course = open_course("laptop", "other", changes, root=tmp_path, progress=False)
     course.run.finish("sft_early", {})
-    monkeypatch.setattr(stages.Course, "examples", lambda self, split, task=None: finished.examples(split, task))
+    examples = finished.examples("train")
+    monkeypatch.setattr(stages.Course, "examples", lambda self, split, task=None: examples)
     for stage in ("grpo_grounding", "grpo_reports"):
         with pytest.raises(RunError, match="far enough"):
             stages._STAGES[stage](course)

@@ -96,10 +96,8 @@ class EncodeOnceVisionModel(Qwen3VLVisionModel):
 
     def forward(self, hidden_states: torch.Tensor, grid_thw: torch.Tensor, **kwargs: Any) -> Any:
         self.images_seen += len(grid_thw)
-        # hidden states of every layer are asked for by nobody here; the plain tower gives them
         if not len(grid_thw) or kwargs.get("output_hidden_states") or kwargs.get("output_attentions"):
-            self.images_encoded += len(grid_thw)
-            return super().forward(hidden_states, grid_thw=grid_thw, **kwargs)
+            return self._plain(hidden_states, grid_thw, **kwargs)
         options = _options_for_distinct_images(kwargs)
         images = hidden_states.split(grid_thw.prod(dim=1).tolist())
         first, copy_of = _distinct_images(images, grid_thw)
@@ -115,6 +113,16 @@ class EncodeOnceVisionModel(Qwen3VLVisionModel):
         return BaseModelOutputWithDeepstackFeatures(
             last_hidden_state=last_hidden_state, pooler_output=pooler_output, deepstack_features=deepstack
         )
+
+    def _plain(self, hidden_states: torch.Tensor, grid_thw: torch.Tensor, **kwargs: Any) -> Any:
+        """Every image on its own, with what each layer says, which transformers records by the name of the class."""
+        self.images_encoded += len(grid_thw)
+        own_class = self.__class__
+        self.__class__ = Qwen3VLVisionModel
+        try:
+            return self.forward(hidden_states, grid_thw=grid_thw, **kwargs)
+        finally:
+            self.__class__ = own_class
 
     def _is_fixed(self) -> bool:
         """Whether an image has the same features each time: nothing is trained, and no adapter can be switched."""
