@@ -29,6 +29,7 @@ __all__ = [
     "ABOUT_FILE",
     "SETTINGS_FILE",
     "bind",
+    "changed_settings",
     "examples_digest",
     "model_identity",
     "read_settings",
@@ -99,18 +100,23 @@ def read_settings(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 
 def _compare(path: Path, settings: dict[str, Any]) -> None:
-    found = read_settings(path.parent) or {}
-    there, now = dict(_flat(found)), dict(_flat(settings))
-    changed = [
-        f"{key}: {there.get(key)!r} there, {now.get(key)!r} now"
-        for key in sorted({**there, **now})
-        if not key.startswith(f"{_CHANGEABLE}.") and there.get(key) != now.get(key)
-    ]
+    changed = changed_settings(read_settings(path.parent) or {}, settings)
     if changed:
+        shown = "; ".join(f"{key}: {there!r} there, {now!r} now" for key, (there, now) in list(changed.items())[:5])
         raise PredictionError(
-            f"{path.parent} holds predictions made with other settings ({'; '.join(changed[:5])}"
-            f"{'; ...' if len(changed) > 5 else ''}). Give another --output, or delete the folder to predict again"
+            f"{path.parent} holds predictions made with other settings ({shown}{'; ...' if len(changed) > 5 else ''}). "
+            "Give another --output, or delete the folder to predict again"
         )
+
+
+def changed_settings(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What decides an answer and is not equal: dotted key -> (there, now), None where it is missing."""
+    first, second = dict(_flat(there)), dict(_flat(now))
+    return {
+        key: (first.get(key), second.get(key))
+        for key in sorted({**first, **second})
+        if not key.startswith(f"{_CHANGEABLE}.") and first.get(key) != second.get(key)
+    }
 
 
 def _flat(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
