@@ -1,4 +1,4 @@
-"""The pinned sets agree with what the package asks for, and with each other. That they resolve, only an index can say."""
+"""The pinned sets agree with what the package asks for, and with each other. Only an index can say if they resolve."""
 
 import tomllib
 from pathlib import Path

@@ -134,11 +134,11 @@ def test_a_dataset_that_is_not_there_is_named(tmp_path):
     assert "the dataset 'nih_chestxray14' is not at" in line
 
 
-def test_weights_in_four_bits_without_bitsandbytes_are_said_before_anything_starts(weights, pairs, monkeypatch):
+def test_weights_in_four_bits_without_bitsandbytes_are_said_before_anything_starts(weights, data, monkeypatch):
     import importlib.util
 
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "bitsandbytes" else find_spec(name))
-    (line,) = obstacles(loaded("gpu-24gb", weights, pairs), WORKSTATION)
+    (line,) = obstacles(loaded("gpu-24gb", weights, data), WORKSTATION)
     assert "bitsandbytes, which is not installed: pip install" in line
-    assert not obstacles(loaded("gpu-24gb", weights, pairs, **{"model.quantisation": None}), WORKSTATION)
+    assert not obstacles(loaded("gpu-24gb", weights, data, **{"model.quantisation": None}), WORKSTATION)
