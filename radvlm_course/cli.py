@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from radvlm_course.evaluation import command as evaluating
 from radvlm_course.experiments import command as experiments
+from radvlm_course.general_base import command as general_base
 from radvlm_course.rewards.service import command as serve_rewards
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
     serve_rewards.add_arguments(serving)
     text = "the paper's comparisons, in small, from the models of a run"
     experiments.add_arguments(commands.add_parser("experiments", help=text, description=text))
+    text = "make a tiny model that has seen shapes and never a radiograph"
+    general_base.add_arguments(commands.add_parser("general-base", help=text, description=text))
     return parser
 
 
@@ -93,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         others: dict[str, Callable[[argparse.Namespace], int]] = {
             "serve-rewards": serve_rewards.run,
             "experiments": experiments.run,
+            "general-base": general_base.run,
             "profiles": _show_profiles,
             "merge": _merge,
         }
