@@ -42,15 +42,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Compute:
-    """How a layer is trained. ``adapter``: the precision of its adapter, None if its weights are trained."""
+    """How a layer is trained. ``adapter``: an adapter is, in 32 bits, and not its weights."""
 
     checkpointing: bool
-    adapter: str | None
+    adapter: bool
     vision_trained: bool
     quantised: bool
 
 
-def layer_bytes(architecture: Architecture, adapter: str | None) -> int:
+def layer_bytes(architecture: Architecture, adapter: bool) -> int:
     """What autograd keeps of one layer of the language model for each token.
 
     Of the hidden size H, the width of all heads Q, that of the keys K, the width of the feed-forward network I: two
@@ -64,8 +64,8 @@ def layer_bytes(architecture: Architecture, adapter: str | None) -> int:
     norms = 2 * 4 * hidden + 4 * heads + 4 * keys
     attention = 2 * 4 * heads + 4 * text.num_attention_heads
     swiglu = 2 * 4 * wide
-    inputs = 2 * 5 * hidden + 2 * heads if adapter == "float32" else 2 * 2 * hidden
-    scaled = 2 * 2 * hidden + 2 * heads + 2 * keys if adapter is None else 0  # for what the norms' own weights learn
+    inputs = 2 * 5 * hidden + 2 * heads if adapter else 2 * 2 * hidden
+    scaled = 0 if adapter else 2 * 2 * hidden + 2 * heads + 2 * keys  # for what the norms' own weights learn
     return norms + attention + swiglu + inputs + scaled
 
 
@@ -73,9 +73,9 @@ def training(architecture: Architecture, batch: Batch, compute: Compute) -> dict
     """Forward and backward of one micro-batch, without the logits."""
     text, vision = architecture.text_config, architecture.vision_config
     kept = layer_bytes(architecture, compute.adapter)
-    # gradients in the feed-forward network, where a layer's backward begins; an adapter in 32 bits has one of its input
+    # gradients in the feed-forward network, where a layer's backward begins; an adapter has one of its input in 32 bits
     taken_apart = 2 * (3 * text.intermediate_size + text.hidden_size)
-    taken_apart += 4 * text.intermediate_size if compute.adapter == "float32" else 0
+    taken_apart += 4 * text.intermediate_size if compute.adapter else 0
     layers = text.num_hidden_layers
     if compute.checkpointing:
         parts = {"layers' inputs": layers * batch.tokens * 2 * text.hidden_size}

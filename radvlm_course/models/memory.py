@@ -165,17 +165,19 @@ def _permanent(profile: Profile, stage: str, sizes: Architecture) -> dict[str, i
     """Weights, adapter, gradients and the two moments of Adam, on one of the GPUs that share them."""
     model, gpus = profile.model, max(profile.requires.gpus, 1)
     parts = {"weights": weight_bytes(sizes, model) // gpus}
+    has_reference = stage in GRPO_STAGES and bool(getattr(profile, stage).trainer.get("beta"))
     if model.adapter is not None:
-        # peft holds an adapter in 32 bits; that of quantised weights TRL turns into bfloat16
-        each = 2 if model.quantisation is not None else 4
+        each = BYTES["float32"]  # whatever the weights are held in
         trained = adapter_parameters(sizes, model)
         parts["adapter"] = trained * each
+        reference = trained
     else:
         each = BYTES[model.precision]
         frozen = sizes.parameter_count("vision") if getattr(profile, stage).freeze_vision else 0
         trained = (sizes.parameter_count() - frozen) // gpus
-        if stage in GRPO_STAGES and getattr(profile, stage).trainer.get("beta"):
-            parts["reference"] = sizes.parameter_count() * 4 // gpus  # TRL loads it in 32 bits
+        reference = sizes.parameter_count() // gpus
+    if has_reference:  # a copy of the adapter, or of the weights; TRL loads them in 32 bits
+        parts["reference"] = reference * BYTES["float32"]
     parts["gradients"] = trained * each
     parts["optimiser"] = 2 * trained * each
     if getattr(profile, stage).freeze_vision:
@@ -214,7 +216,7 @@ def _compute(profile: Profile, stage: str) -> activations.Compute:
     settings = getattr(profile, stage)
     return activations.Compute(
         checkpointing=settings.trainer.get("gradient_checkpointing", True),
-        adapter=None if model.adapter is None else "bfloat16" if model.quantisation else "float32",
+        adapter=model.adapter is not None,
         vision_trained=not settings.freeze_vision,
         quantised=model.quantisation is not None,
     )

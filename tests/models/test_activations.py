@@ -12,15 +12,15 @@ from radvlm_course.models import activations
 from radvlm_course.models.architectures import Architecture, TextSizes, VisionSizes
 
 VISION = VisionSizes(2, 32, 64, 2, 64, [0], num_position_embeddings=16)
+VISION_OF_256 = VisionSizes(1, 64, 128, 2, 256, [0], num_position_embeddings=16)
 # hidden, feed-forward, layers, heads, heads of keys, head, vocabulary: in the proportions of 2B and 8B, and of 4B
 SIZES = [
-    Architecture(TextSizes(256, 768, 3, 8, 4, 32, 500), VISION),
+    Architecture(TextSizes(256, 768, 3, 8, 4, 32, 640), VISION_OF_256),
     Architecture(TextSizes(160, 608, 3, 8, 2, 32, 500), VISION),
 ]
-PROPORTIONS = ["as 8B", "as 4B"]
 TEXT = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 TOKENS = 128
-ADAPTERS = [None, "bfloat16", "float32"]
+FOUR_BITS = "adapter on four bits"
 
 
 class Allocations(TorchDispatchMode):
@@ -68,17 +68,27 @@ def kept(module):
     total.append(sum(storage.nbytes() for storage in storages.values()))
 
 
-def language_model(architecture, adapter):
-    """The real language model with bfloat16 weights, and adapters of rank 1 in the given precision."""
+def language_model(architecture, trained="weights", folder=None):
+    """The real language model in bfloat16; its weights are trained, or adapters of rank 1 as peft makes them."""
     from peft import LoraConfig, get_peft_model
-    from transformers import Qwen3VLConfig, Qwen3VLTextModel
+    from transformers import BitsAndBytesConfig, Qwen3VLConfig, Qwen3VLForConditionalGeneration, Qwen3VLTextModel
 
-    config = Qwen3VLConfig(**architecture.to_config()).text_config
-    model = Qwen3VLTextModel._from_config(config, attn_implementation="sdpa").to(torch.bfloat16).train()
-    if adapter is None:
-        return model
-    model = get_peft_model(model, LoraConfig(r=1, target_modules=TEXT), autocast_adapter_dtype=adapter == "float32")
-    return model.base_model.model
+    if trained == FOUR_BITS:
+        from radvlm_course.model_settings import QuantisationSettings
+        from radvlm_course.models.random_checkpoint import write_random_checkpoint
+
+        write_random_checkpoint(architecture, folder, ["Where is the nodule?"])
+        four_bits = BitsAndBytesConfig(**QuantisationSettings().options())
+        whole = Qwen3VLForConditionalGeneration.from_pretrained(
+            folder, dtype=torch.bfloat16, quantization_config=four_bits
+        )
+        model = whole.model.language_model
+    else:
+        config = Qwen3VLConfig(**architecture.to_config()).text_config
+        model = Qwen3VLTextModel._from_config(config, attn_implementation="sdpa").to(torch.bfloat16)
+    if trained != "weights":
+        model = get_peft_model(model, LoraConfig(r=1, target_modules=TEXT)).base_model.model
+    return model.train()
 
 
 def one_layer(model, architecture, tokens=TOKENS):
@@ -91,19 +101,22 @@ def one_layer(model, architecture, tokens=TOKENS):
         return hidden, model.layers[0](hidden, position_embeddings=rotary, attention_mask=mask)
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
-@pytest.mark.parametrize("architecture", SIZES, ids=PROPORTIONS)
-def test_what_one_layer_keeps_is_what_autograd_keeps(architecture, adapter):
-    model = language_model(architecture, adapter)
+@pytest.mark.parametrize(
+    ("architecture", "trained"),
+    [(SIZES[0], "weights"), (SIZES[1], "weights"), (SIZES[0], "adapter"), (SIZES[1], "adapter"), (SIZES[0], FOUR_BITS)],
+    ids=["8B", "4B", "8B adapter", "4B adapter", "8B adapter on four bits"],
+)
+def test_what_one_layer_keeps_is_what_autograd_keeps(architecture, trained, tmp_path):
+    model = language_model(architecture, trained, tmp_path)
     with kept(model) as total:
         one_layer(model, architecture)
-    assert total[0] / TOKENS == pytest.approx(activations.layer_bytes(architecture, adapter), rel=0.05)
+    assert total[0] / TOKENS == pytest.approx(activations.layer_bytes(architecture, trained != "weights"), rel=0.05)
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
-def test_a_step_with_checkpointing_takes_at_its_peak_what_is_counted(adapter):
+@pytest.mark.parametrize("trained", ["weights", "adapter"])
+def test_a_step_with_checkpointing_takes_at_its_peak_what_is_counted(trained):
     architecture = SIZES[0]
-    model = language_model(architecture, adapter)
+    model = language_model(architecture, trained)
     model.gradient_checkpointing_enable({"use_reentrant": False})
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
@@ -115,24 +128,24 @@ def test_a_step_with_checkpointing_takes_at_its_peak_what_is_counted(adapter):
             out = model(inputs_embeds=hidden, attention_mask=mask, use_cache=False).last_hidden_state
         out.backward(torch.ones_like(out))
     batch = activations.Batch(2, 0, 0, TOKENS // 2, 0)
-    parts = activations.training(architecture, batch, activations.Compute(True, adapter, False, False))
+    parts = activations.training(architecture, batch, activations.Compute(True, trained != "weights", False, False))
     assert allocations.peak == pytest.approx(sum(parts.values()), rel=0.08)
 
 
 def test_without_checkpointing_each_layer_keeps_as_much_again():
     batch = activations.Batch(2, 16, 64, 48, 16)
-    compute = activations.Compute(False, "bfloat16", False, False)
-    deep = Architecture(TextSizes(256, 768, 6, 8, 4, 32, 500), VISION)
+    compute = activations.Compute(False, True, False, False)
+    deep = Architecture(TextSizes(256, 768, 6, 8, 4, 32, 640), VISION_OF_256)
     more = activations.training(deep, batch, compute)["activations"]
     less = activations.training(SIZES[0], batch, compute)["activations"]
-    assert more - less == 3 * batch.tokens * activations.layer_bytes(SIZES[0], "bfloat16")
+    assert more - less == 3 * batch.tokens * activations.layer_bytes(SIZES[0], True)
 
 
 def test_the_cache_is_that_of_transformers_and_reading_takes_what_is_counted():
     from transformers import DynamicCache
 
     architecture = SIZES[0]
-    model = language_model(architecture, None).eval()
+    model = language_model(architecture).eval()
     cache = DynamicCache(config=model.config)
     hidden = torch.zeros(2, TOKENS // 2, 256, dtype=torch.bfloat16)
     mask = torch.ones(2, TOKENS // 2, dtype=torch.long)
@@ -170,7 +183,7 @@ def test_the_vision_tower_takes_what_is_counted(trained):
         if trained:
             sum(level.float().sum() for level in (out.pooler_output, *out.deepstack_features)).backward()
     if trained:
-        parts = activations.training(architecture, batch, activations.Compute(True, None, True, False))
+        parts = activations.training(architecture, batch, activations.Compute(True, False, True, False))
         expected = parts["vision tower"]
     else:
         expected = activations.writing(architecture, batch, rollouts=0, groups=2)["reading the prompts"]

@@ -84,10 +84,13 @@ def test_the_adapter_its_gradients_and_its_optimiser_take_what_is_counted(checkp
     optimiser = torch.optim.AdamW(trained)
     optimiser.step()
     moments = sum(state[key].nbytes for state in optimiser.state.values() for key in ("exp_avg", "exp_avg_sq"))
-    profile = load_profile("gpu-24gb", {"model.quantisation": None, "model.adapter.rank": 8})
-    parts = stage_memory(profile, "sft", SMALL).permanent
-    assert parts["adapter"] == parts["gradients"] == sum(p.nbytes for p in trained)
-    assert parts["optimiser"] == moments
+    for four_bits in (None, {"kind": "nf4"}):  # an adapter is in 32 bits, whatever the weights are in
+        profile = load_profile("gpu-24gb", {"model.quantisation": four_bits, "model.adapter.rank": 8})
+        parts = stage_memory(profile, "sft", SMALL).permanent
+        assert parts["adapter"] == parts["gradients"] == sum(p.nbytes for p in trained)
+        assert parts["optimiser"] == moments
+        assert "reference" not in parts
+        assert stage_memory(profile, "grpo_reports", SMALL).permanent["reference"] == parts["adapter"]
 
 
 @pytest.mark.parametrize("name", ON_GPUS)
