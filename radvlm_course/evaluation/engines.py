@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from radvlm_course.evaluation.provenance import versions
@@ -30,7 +31,6 @@ __all__ = [
     "chosen_dtype",
     "common_settings",
     "hardware",
-    "load_processor",
     "open_engine",
     "pixel_limits",
 ]
@@ -52,7 +52,8 @@ class Generation:
         batch_size: examples that are answered together; with vLLM, that are queued together.
         thinking: ask with the thinking suffix.
         max_pixels: upper limit of a film's area in pixels; None leaves the model's own.
-        dtype: one of :data:`DTYPES`; ``auto`` is bfloat16 on a GPU and float32 on a CPU.
+        dtype: one of :data:`DTYPES`; ``auto`` is bfloat16 on a GPU and float32 on a CPU, and of an adapter's model the
+            one that it had in training.
         seed: of the random generators, which greedy decoding does not use.
     """
 
@@ -112,10 +113,10 @@ def open_engine(name: str, model: str, generation: Generation, options: dict[str
     return VllmEngine(model, generation, dict(options or {}))
 
 
-def _device() -> str:
+def _on_gpu() -> bool:
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.cuda.is_available()
 
 
 def hardware() -> str:
@@ -125,22 +126,29 @@ def hardware() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
-def chosen_dtype(generation: Generation) -> str:
-    """The dtype that ``auto`` stands for on this machine."""
+def chosen_dtype(model: str, generation: Generation) -> str:
+    """The dtype that ``auto`` stands for: of an adapter that of its model in training, else by the machine."""
+    from radvlm_course.models.weight_files import is_adapter
+
     if generation.dtype != "auto":
         return generation.dtype
-    return "bfloat16" if _device() == "cuda" else "float32"
+    if is_adapter(model):
+        from radvlm_course.models.adapters import base_of
+
+        return base_of(model).precision
+    return "bfloat16" if _on_gpu() else "float32"
 
 
-def load_processor(model: str, max_pixels: int | None) -> ImageOnlyQwen3VLProcessor:
-    """The processor alone, with the size limits that :func:`radvlm_course.models.loading.load_model` gives it."""
-    from radvlm_course.models.processor import ImageOnlyQwen3VLProcessor
+def _with_processor(model: str) -> str:
+    """Where the model's processor lies: an adapter from elsewhere often has none, then with its model."""
+    from radvlm_course.models.loading import holds_processor
+    from radvlm_course.models.weight_files import is_adapter
 
-    processor = ImageOnlyQwen3VLProcessor.from_pretrained(model)
-    if max_pixels is not None:
-        shortest = min(processor.image_processor.size["shortest_edge"], max_pixels)
-        processor.image_processor.size = {"shortest_edge": shortest, "longest_edge": max_pixels}
-    return processor
+    if holds_processor(model) or not is_adapter(model):
+        return model
+    from radvlm_course.models.adapters import base_of
+
+    return base_of(model).found_from(Path(model))
 
 
 def pixel_limits(processor: ImageOnlyQwen3VLProcessor) -> dict[str, int]:
@@ -149,8 +157,10 @@ def pixel_limits(processor: ImageOnlyQwen3VLProcessor) -> dict[str, int]:
     return {"min_pixels": size["shortest_edge"], "max_pixels": size["longest_edge"]}
 
 
-def common_settings(generation: Generation, pixels: dict[str, int], packages: Sequence[str]) -> dict[str, Any]:
-    """What decides the answers of either engine."""
+def common_settings(
+    model: str, generation: Generation, processor: ImageOnlyQwen3VLProcessor, packages: Sequence[str]
+) -> dict[str, Any]:
+    """What decides the answers of either engine, besides the weights."""
     return {
         "decoding": "greedy",
         "temperature": 0.0,
@@ -158,8 +168,8 @@ def common_settings(generation: Generation, pixels: dict[str, int], packages: Se
         "max_new_tokens": generation.max_new_tokens,
         "prompt": "thinking" if generation.thinking else "direct",
         "seed": generation.seed,
-        "dtype": chosen_dtype(generation),
-        **pixels,
+        "dtype": chosen_dtype(model, generation),
+        **pixel_limits(processor),
         "hardware": hardware(),
         "versions": versions(("torch", "transformers", "tokenizers", "pillow", *packages)),
     }
@@ -198,8 +208,11 @@ class TransformersEngine(OwnModel):
     _loaded: Any = field(default=None, repr=False)
 
     def settings(self) -> dict[str, Any]:
-        pixels = pixel_limits(load_processor(self.model, self.generation.max_pixels))
-        return {"engine": "transformers", **common_settings(self.generation, pixels, ("peft",))}
+        from radvlm_course.models.loading import load_processor
+
+        processor = load_processor(_with_processor(self.model), self.generation.max_pixels)
+        settings = common_settings(self.model, self.generation, processor, ("peft", "bitsandbytes"))
+        return {"engine": "transformers", **settings}
 
     def complete(self, examples: Sequence[Example]) -> Iterator[tuple[str, str]]:
         from radvlm_course.evaluation.predict import complete
@@ -212,10 +225,8 @@ class TransformersEngine(OwnModel):
         import torch
         from transformers import set_seed
 
-        from radvlm_course.models.loading import load_model
+        from radvlm_course.models.loading import load_model, on_gpu
 
         set_seed(self.generation.seed)
-        dtype = getattr(torch, chosen_dtype(self.generation))
-        loaded = load_model(self.model, max_pixels=self.generation.max_pixels, dtype=dtype)
-        loaded.model.to(_device())
-        return loaded
+        dtype = getattr(torch, chosen_dtype(self.model, self.generation))
+        return on_gpu(load_model(self.model, max_pixels=self.generation.max_pixels, dtype=dtype))

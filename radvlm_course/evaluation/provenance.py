@@ -22,6 +22,7 @@ from typing import Any
 
 from radvlm_course.evaluation.predictions import PredictionError
 from radvlm_course.machine import installed_version
+from radvlm_course.models.weight_files import is_adapter
 from radvlm_course.records import Example, json_line
 from radvlm_course.whole_files import write_whole
 
@@ -169,14 +170,15 @@ def model_identity(
     Returns:
         ``name_or_path``, and for a folder ``fingerprint``: a digest of its files (all bytes of those up to 64 MiB, of
         larger ones the size and 256 blocks of 64 KiB, evenly spaced: training changes all weights, so it shows). For a
-        hub name ``revision``: the commit that the revision is.
+        hub name ``revision``: the commit that the revision is. For an adapter also ``base``: the same of its model.
 
     Raises:
         FileNotFoundError: there is no such folder, and no such model on the hub or no network.
     """
     text = os.fspath(name_or_path)
     if os.path.isdir(text):
-        return {"name_or_path": text, "fingerprint": _fingerprint(Path(text))}
+        found = {"name_or_path": text, "fingerprint": _fingerprint(Path(text))}
+        return {**found, "base": model_identity(_base_of(text), download=download)} if is_adapter(text) else found
     from huggingface_hub import hf_hub_download
 
     try:
@@ -184,6 +186,12 @@ def model_identity(
     except (OSError, ValueError) as error:  # no such folder, no such model, or no network
         raise FileNotFoundError(f"expected a model folder or a model of the hub, found {text!r}: {error}") from error
     return {"name_or_path": text, "revision": Path(cached).parent.name}
+
+
+def _base_of(folder: str) -> str:
+    from radvlm_course.models.adapters import base_of
+
+    return base_of(folder).found_from(Path(folder))
 
 
 def _fingerprint(folder: Path) -> str:

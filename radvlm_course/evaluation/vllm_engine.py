@@ -24,8 +24,6 @@ from radvlm_course.evaluation.engines import (
     OwnModel,
     chosen_dtype,
     common_settings,
-    load_processor,
-    pixel_limits,
 )
 from radvlm_course.evaluation.writing import batches
 from radvlm_course.records import Example
@@ -59,7 +57,7 @@ class VllmEngine(OwnModel):
     _mirror: Any = field(default=None, repr=False)
 
     def settings(self) -> dict[str, Any]:
-        settings = common_settings(self.generation, pixel_limits(self._own_processor()), ("vllm",))
+        settings = common_settings(self.model, self.generation, self._own_processor(), ("vllm",))
         return {"engine": "vllm", **settings, "options": self.options}
 
     def complete(self, examples: Sequence[Example]) -> Iterator[tuple[str, str]]:
@@ -117,10 +115,20 @@ class VllmEngine(OwnModel):
 
     def _own_processor(self) -> ImageOnlyQwen3VLProcessor:
         if self._processor is None:
+            from radvlm_course.models.loading import load_processor
+            from radvlm_course.models.weight_files import is_adapter
+
+            if is_adapter(self.model):
+                raise EngineError(
+                    f"{self.model} is an adapter, and vLLM is given whole models here: merge it first, with python -m "
+                    f"radvlm_course merge --model {self.model} --output FOLDER"
+                )
             self._processor = load_processor(self.model, self.generation.max_pixels)
         return self._processor
 
     def _open(self) -> tuple[Any, Any]:
+        from radvlm_course.models.tiny import never_sampled_token_ids
+
         try:
             from vllm import LLM, SamplingParams
         except ImportError as error:
@@ -128,12 +136,10 @@ class VllmEngine(OwnModel):
                 f"the engine vllm needs the package vllm, which cannot be imported here ({error}): install it beside a "
                 "CUDA build of torch, or use --engine transformers"
             ) from error
-        from radvlm_course.models.tiny import never_sampled_token_ids
-
         size = dict(self._own_processor().image_processor.size)
         arguments = {
             "model": self._servable(),
-            "dtype": chosen_dtype(self.generation),
+            "dtype": chosen_dtype(self.model, self.generation),
             "seed": self.generation.seed,
             "max_model_len": self._longest(),
             "limit_mm_per_prompt": {"image": 1, "video": 0},

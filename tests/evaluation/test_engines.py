@@ -6,16 +6,19 @@ import pytest
 import torch
 
 from radvlm_course.evaluation.engines import (
+    EngineError,
     Generation,
     TransformersEngine,
     chosen_dtype,
-    load_processor,
     open_engine,
     pixel_limits,
 )
 from radvlm_course.evaluation.predict import complete
+from radvlm_course.evaluation.provenance import model_identity
 from radvlm_course.evaluation.vllm_engine import VllmEngine
-from radvlm_course.models.loading import load_model
+from radvlm_course.model_settings import AdapterSettings
+from radvlm_course.models.adapters import add_adapter, save_adapter
+from radvlm_course.models.loading import load_model, load_processor
 
 GREEDY = Generation(max_new_tokens=8, batch_size=5)
 
@@ -77,9 +80,36 @@ def test_the_weights_are_held_in_the_dtype_asked_for(tiny_folder, grounding_exam
 
 def test_auto_is_float32_on_a_cpu_and_bfloat16_on_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert chosen_dtype(GREEDY) == "float32"
+    assert chosen_dtype("m", GREEDY) == "float32"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert chosen_dtype(GREEDY) == "bfloat16"
+    assert chosen_dtype("m", GREEDY) == "bfloat16"
+
+
+@pytest.fixture
+def adapter(tiny_folder, tmp_path):
+    settings = AdapterSettings(rank=4, alpha=8, target_modules=["q_proj", "v_proj"])
+    model = add_adapter(load_model(tiny_folder).model, settings, seed=0)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.add_(torch.randn_like(weight) * 0.2)
+    save_adapter(model, tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_an_adapter_answers_with_its_model_and_is_known_with_it(tiny_folder, adapter, loaded, grounding_examples):
+    engine = TransformersEngine(str(adapter), GREEDY)  # the folder has no processor: its model's is taken
+    answers = list(engine.complete(grounding_examples[:4]))
+    assert (
+        answers
+        == complete(load_model(adapter), grounding_examples[:4], 8)
+        != complete(loaded, grounding_examples[:4], 8)
+    )
+    assert engine.settings()["dtype"] == "float32"
+    assert model_identity(adapter)["base"]["fingerprint"] == model_identity(tiny_folder)["fingerprint"]
+    with pytest.raises(EngineError, match=r"is an adapter.*merge it first, with python -m radvlm_course merge"):
+        VllmEngine(str(adapter), GREEDY).settings()
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from radvlm_course.chat import to_messages
-from radvlm_course.evaluation.engines import EngineError, Generation, TransformersEngine, load_processor
+from radvlm_course.evaluation.engines import EngineError, Generation, TransformersEngine
 from radvlm_course.evaluation.vllm_engine import VllmEngine, prompt_token_ids
 from radvlm_course.images import load_image
+from radvlm_course.models.loading import load_processor
 
 GREEDY = Generation(max_new_tokens=8, batch_size=5)
 
