@@ -202,8 +202,9 @@ def measure(arguments: argparse.Namespace, name: str) -> list[Timing]:
     tokens = sum(len(row) for row in plain.chexbert_f1.tokenizer(texts)["input_ids"]) / len(texts)
     print(
         f"\n{name}: {arguments.references} references x {arguments.rollouts} rollouts, {len(texts)} distinct texts of "
-        f"{tokens:.0f} tokens on average; {arguments.device}, {torch.get_num_threads()} threads, {arguments.dtype}; "
-        f"plain timed on {len(sample)} of {len(completions)} pairs and scaled up; median of {arguments.repeats}\n"
+        f"{tokens:.0f} tokens on average; {arguments.device}, {torch.get_num_threads()} threads, {arguments.dtype}, "
+        f"{arguments.clock} time; plain timed on {len(sample)} of {len(completions)} pairs and scaled up; "
+        f"median of {arguments.repeats}\n"
     )
     return timings
 
