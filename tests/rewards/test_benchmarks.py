@@ -35,7 +35,9 @@ def test_a_batch_is_groups_of_reports_of_the_length_asked_for() -> None:
 def test_plain_ours_and_the_limit_are_timed_for_every_reward(metric_weights_folder, tmp_path, capsys) -> None:
     (tmp_path / "tiny").symlink_to(metric_weights_folder)
     size = ["--references", "2", "--rollouts", "3", "--words", "20", "--plain-pairs", "2"]
-    script("reward_throughput").main(["--regimes", "tiny", "--weights", str(tmp_path), "--dtype", "bfloat16", *size])
+    script("reward_throughput").main(
+        ["--regimes", "tiny", "--weights", str(tmp_path), "--dtype", "bfloat16", "--clock", "cpu", *size]
+    )
     head, *table = rows(capsys.readouterr().out)
     names = ["radgraph", "chexbert", "bertscore", "radcliq"]
     assert [row[0] for row in table] == [*names, "reward", *names]
