@@ -3,7 +3,8 @@
 Everything but what an arm names is the profile's: two arms that differ in one field differ in nothing else. The seed
 draws the order of the prompts and the sampling, so arms of one seed and one set of tasks see the same prompts.
 
-An arm's folder::
+An arm's folder is named after what it is, not after the experiment that asked for it: two experiments that want the
+same training share it::
 
     metrics.jsonl, completions/     what the trainer logged (radvlm_course.runs reads both)
     model/                          the trained model
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from radvlm_course.stages import Course
 
 __all__ = [
+    "GENERAL_BASE",
     "GROUNDING",
     "REPORTS",
     "Arm",
@@ -46,6 +48,7 @@ __all__ = [
 ]
 
 GROUNDING, REPORTS = "abnormality_grounding", "report_generation"
+GENERAL_BASE = "general_base"  # the model that comes with the package (radvlm_course.general_base)
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Arm:
 
     Attributes:
         name: within its experiment.
-        start: the model it starts from: a stage of the run, or a folder.
+        start: the model it starts from: a stage of the run, :data:`GENERAL_BASE`, or a folder.
         tasks: whose prompts it is trained on.
         reward: as a profile writes it (:mod:`radvlm_course.rewards.choices`).
         thinking: ask for a thought before the answer.
@@ -91,9 +94,14 @@ class Arm:
     thinking: bool = False
     trainer: dict[str, Any] = field(default_factory=dict)
 
-    def folder_name(self, seed: int) -> str:
-        """``name-seed0``, in letters that every file system takes."""
-        return f"{_slug(self.name)}-seed{seed}"
+    def folder_name(self, seed: int, steps: int) -> str:
+        """Everything but the name, as in ``sft-early-abnormality-grounding-soft-f1-40-steps-seed-0``: in letters that
+        every file system takes."""
+        reward = self.reward if isinstance(self.reward, str) else " ".join(self.reward)
+        mode = "thinking" if self.thinking else ""
+        trainer = " ".join(f"{name} {value}" for name, value in self.trainer.items())
+        start = Path(self.start).name
+        return _slug(f"{start} {' '.join(self.tasks)} {reward} {mode} {trainer} {steps} steps seed {seed}")
 
 
 def run_arm(course: Course, arm: Arm, seed: int, budget: Budget, root: Path) -> Path:
@@ -102,7 +110,7 @@ def run_arm(course: Course, arm: Arm, seed: int, budget: Budget, root: Path) -> 
     Raises:
         ValueError: the run has no prompts of the arm's tasks, or the folder holds an arm of other settings.
     """
-    folder = root / arm.folder_name(seed)
+    folder = root / arm.folder_name(seed, budget.steps)
     if (folder / "done.json").exists():
         return _checked(folder, arm, seed, budget)
     folder.mkdir(parents=True, exist_ok=True)
@@ -229,6 +237,10 @@ def _slug(name: str) -> str:
 
 
 def _model_of(course: Course, start: str) -> Path:
+    if start == GENERAL_BASE:
+        from radvlm_course.general_base.shipped import shipped_base
+
+        return shipped_base()
     return Path(start) if "/" in start else course.run.model_folder(start)
 
 
@@ -239,19 +251,19 @@ def _load(course: Course, path: Path) -> LoadedModel:
 
 
 def _settings(arm: Arm, seed: int, budget: Budget) -> dict[str, Any]:
-    return json.loads(json.dumps({"arm": dataclasses.asdict(arm), "seed": seed, "budget": dataclasses.asdict(budget)}))
+    """What makes an arm what it is; not its name, nor which other seeds there are."""
+    own = {name: value for name, value in dataclasses.asdict(arm).items() if name != "name"}
+    shared = {name: value for name, value in dataclasses.asdict(budget).items() if name != "seeds"}
+    return json.loads(json.dumps({"arm": own, "seed": seed, "budget": shared}))
 
 
 def _checked(folder: Path, arm: Arm, seed: int, budget: Budget) -> Path:
     found = json.loads((folder / "done.json").read_text(encoding="utf-8"))
     for name, value in _settings(arm, seed, budget).items():
-        different = found[name] != value
-        if name == "budget":  # more seeds do not change this arm
-            different = {**found[name], "seeds": ()} != {**value, "seeds": ()}
-        if different:
+        if found[name] != value:
             raise ValueError(
-                f"{folder} holds a training with {name} {found[name]}, asked for {value}: remove it, or choose another "
-                "--name"
+                f"{folder} holds a training with {name} {found[name]}, asked for {value}: remove the folder "
+                "to train it anew"
             )
     return folder
 

@@ -21,9 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="laptop", help="a profile's name or a YAML file (default: laptop)")
     parser.add_argument("--run", default="course", help="the run whose models they start from (default: course)")
     parser.add_argument("--runs-root", default="runs", help="folder of all run folders (default: runs)")
-    defaults = Budget()
-    parser.add_argument("--steps", type=int, default=defaults.steps, help="of each training (%(default)s)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(defaults.seeds), help="(default: 0 1 2)")
+    parser.add_argument("--steps", type=int, help="of each training (default: the experiment's own)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(Budget().seeds), help="(default: 0 1 2)")
     parser.add_argument("--workers", type=int, default=2, help="trainings at a time (%(default)s)")
     parser.add_argument("--store", action="store_true", help="keep the results in the package, for the notebooks")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -43,13 +42,13 @@ def run(options: argparse.Namespace) -> int:
     if unknown := sorted(set(options.names) - set(EXPERIMENTS)):
         raise ValueError(f"no experiment called {', '.join(unknown)}; there are {', '.join(EXPERIMENTS)}")
     course = open_course(options.profile, options.run, root=options.runs_root, progress=not options.quiet)
-    budget = Budget(steps=options.steps, seeds=tuple(options.seeds))
     for name in options.names or EXPERIMENTS:
         experiment = EXPERIMENTS[name]
+        budget = Budget(steps=options.steps or experiment.steps, seeds=tuple(options.seeds))
         started = time.perf_counter()
-        folder = run_experiment(course, experiment, budget, options.workers, not options.quiet)
-        results = collect(course, experiment, budget, _command(options, name))
-        print(f"\n{experiment.title} ({time.perf_counter() - started:.0f} s, {folder})\n\n{results.to_markdown()}")
+        run_experiment(course, experiment, budget, options.workers, not options.quiet)
+        results = collect(course, experiment, budget, _command(experiment.name, budget))
+        print(f"\n{experiment.title} ({time.perf_counter() - started:.0f} s)\n\n{results.to_markdown()}")
         print(f"The paper: {experiment.paper}")
         if options.store:
             stored = Path(__file__).with_name("stored")
@@ -58,6 +57,6 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _command(options: argparse.Namespace, name: str) -> str:
-    seeds = " ".join(map(str, options.seeds))
-    return f"python -m radvlm_course experiments {name} --steps {options.steps} --seeds {seeds}"
+def _command(name: str, budget: Budget) -> str:
+    seeds = " ".join(map(str, budget.seeds))
+    return f"python -m radvlm_course experiments {name} --steps {budget.steps} --seeds {seeds}"

@@ -136,6 +136,7 @@ def collect(course: Course, experiment: Experiment, budget: Budget, command: str
             if not (folder / "done.json").exists():
                 raise FileNotFoundError(f"{folder}: expected a finished arm, found none: run the experiment first")
     root = experiment_folder(course, experiment)
+    root.mkdir(parents=True, exist_ok=True)
     scores = {name: {seed: load_scores(path / "test") for seed, path in by.items()} for name, by in folders.items()}
     results = Results(
         experiment.name,

@@ -17,19 +17,24 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radvlm_course.experiments.arms import Arm, Budget, run_arm, score_start, start_folder
+from radvlm_course.experiments.arms import GENERAL_BASE, Arm, Budget, run_arm, score_start, start_folder
 from radvlm_course.experiments.catalogue import Experiment
 from radvlm_course.runs import RunError
 
 if TYPE_CHECKING:
     from radvlm_course.stages import Course
 
-__all__ = ["arm_folders", "experiment_folder", "run_experiment", "start_names"]
+__all__ = ["arm_folders", "experiment_folder", "run_experiment", "start_names", "trainings_folder"]
 
 
 def experiment_folder(course: Course, experiment: Experiment) -> Path:
-    """Where an experiment's arms lie: ``runs/<run>/experiments/<experiment>``."""
+    """Where an experiment's results lie: ``runs/<run>/experiments/<experiment>``."""
     return course.run.folder / "experiments" / experiment.name
+
+
+def trainings_folder(course: Course) -> Path:
+    """Where the arms of all experiments lie: ``runs/<run>/experiments/trainings``."""
+    return course.run.folder / "experiments" / "trainings"
 
 
 def start_names(experiment: Experiment) -> list[tuple[str, bool]]:
@@ -46,8 +51,10 @@ def start_names(experiment: Experiment) -> list[tuple[str, bool]]:
 
 def arm_folders(course: Course, experiment: Experiment, budget: Budget) -> dict[str, dict[int, Path]]:
     """Name of an arm or of a start -> seed -> its folder, finished or not; a start is the same for all seeds."""
-    root = experiment_folder(course, experiment)
-    folders = {arm.name: {seed: root / arm.folder_name(seed) for seed in budget.seeds} for arm in experiment.arms}
+    root = trainings_folder(course)
+    folders = {
+        arm.name: {seed: root / arm.folder_name(seed, budget.steps) for seed in budget.seeds} for arm in experiment.arms
+    }
     for name, thinks in start_names(experiment):
         side = f"start: {name}{', thinking' if thinks else ''}"
         folders[side] = dict.fromkeys(budget.seeds, start_folder(root, name, thinks))
@@ -57,7 +64,7 @@ def arm_folders(course: Course, experiment: Experiment, budget: Budget) -> dict[
 def run_experiment(
     course: Course, experiment: Experiment, budget: Budget, workers: int = 1, progress: bool = True
 ) -> Path:
-    """Run what is not finished. Returns the experiment's folder.
+    """Run what is not finished, of this experiment or of another one. Returns the folder of all trainings.
 
     Args:
         workers: arms at a time, each with ``cores / workers`` threads.
@@ -67,9 +74,9 @@ def run_experiment(
     """
     from tqdm.auto import tqdm
 
-    root = experiment_folder(course, experiment)
+    root = trainings_folder(course)
     root.mkdir(parents=True, exist_ok=True)
-    for stage in {arm.start for arm in experiment.arms if "/" not in arm.start}:
+    for stage in {arm.start for arm in experiment.arms if "/" not in arm.start} - {GENERAL_BASE}:
         course.ensure("sft" if stage == "sft_early" else stage)
     quiet = dataclasses.replace(course, progress=False)
     jobs = [(arm, seed) for seed in budget.seeds for arm in experiment.arms]
@@ -109,7 +116,7 @@ def _end_with(parent: int, every: float = 2.0) -> None:
 
 def _run_arm(course: Course, arm: Arm, seed: int, budget: Budget, root: Path, threads: int) -> str:
     """What a worker does: empty if all went well, else what went wrong (its log has the whole of it)."""
-    log = root / arm.folder_name(seed) / "output.log"
+    log = root / arm.folder_name(seed, budget.steps) / "output.log"
     return _logged(log, threads, lambda: run_arm(course, arm, seed, budget, root))
 
 

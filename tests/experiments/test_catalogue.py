@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from radvlm_course.experiments.arms import GENERAL_BASE
 from radvlm_course.experiments.catalogue import EXPERIMENTS
 from radvlm_course.experiments.running import start_names
 from radvlm_course.rewards import reward_names
@@ -17,7 +20,7 @@ def test_every_question_is_about_an_arm_or_a_start_of_the_experiment(name: str) 
     arms = {arm.name for arm in experiment.arms}
     starts = {arm.start for arm in experiment.arms}
     assert len(arms) == len(experiment.arms)
-    assert len({arm.folder_name(0) for arm in experiment.arms}) == len(arms)
+    assert len({arm.folder_name(0, 1) for arm in experiment.arms}) == len(arms)
     for question in experiment.questions:
         for side in (question.before, question.after):
             assert side in arms or side.removeprefix("start: ").removesuffix(", thinking") in starts
@@ -27,8 +30,18 @@ def test_every_question_is_about_an_arm_or_a_start_of_the_experiment(name: str) 
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
 def test_rewards_and_starts_exist(name: str) -> None:
     for arm in EXPERIMENTS[name].arms:
-        assert arm.start in (*STAGE_ORDER, "sft_early")
+        assert arm.start in (*STAGE_ORDER, "sft_early", GENERAL_BASE)
         assert {choice.name for choice in read_choices(arm.reward)} <= set(reward_names())
+
+
+def test_the_domain_models_arms_of_matched_rl_are_those_of_thinking() -> None:
+    matched = {arm.folder_name(0, 25): arm for arm in EXPERIMENTS["matched_rl"].arms}
+    thinking = {arm.folder_name(0, 25): arm for arm in EXPERIMENTS["thinking"].arms}
+    assert matched.items() >= thinking.items()
+    rest = [arm for name, arm in matched.items() if name not in thinking]
+    assert {arm.start for arm in rest} == {GENERAL_BASE}
+    as_domain = [dataclasses.replace(arm, start="cold_start", name="") for arm in rest]
+    assert as_domain == [dataclasses.replace(arm, name="") for arm in thinking.values()]
 
 
 def test_arms_with_and_without_thoughts_differ_in_nothing_that_earns() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from radvlm_course.experiments import command
 from radvlm_course.experiments.arms import GROUNDING, REPORTS, Arm, Budget, run_arm, trainer_options, watched_scores
 from radvlm_course.experiments.catalogue import Experiment, Question
-from radvlm_course.experiments.results import collect
+from radvlm_course.experiments.results import collect, load_results
 from radvlm_course.experiments.running import arm_folders, run_experiment
 from radvlm_course.runs import RunError, read_metrics, read_rollouts
 from radvlm_course.stages import Course, open_course
@@ -53,7 +54,7 @@ def finished(course: Course) -> Path:
 
 def test_every_arm_leaves_what_its_docstring_says(course: Course, finished: Path) -> None:
     for arm in EXPERIMENT.arms:
-        folder = finished / arm.folder_name(0)
+        folder = finished / arm.folder_name(0, 2)
         assert len(read_metrics(folder)) == 2
         assert (folder / "model" / "model.safetensors").exists()
         assert list(watched_scores(folder)) == [1, 2]
@@ -65,9 +66,9 @@ def test_every_arm_leaves_what_its_docstring_says(course: Course, finished: Path
 def test_an_arm_is_trained_on_its_tasks_in_its_mode(course: Course, finished: Path) -> None:
     tasks = {example.id: example.task for example in course.examples("train")}
     for arm in EXPERIMENT.arms:
-        rollouts = read_rollouts(finished / arm.folder_name(0))
+        rollouts = read_rollouts(finished / arm.folder_name(0, 2))
         assert {tasks[rollout.example_id] for rollout in rollouts} <= set(arm.tasks)
-    lines = (finished / "thinking-seed0/test/predictions.jsonl").read_text().splitlines()
+    lines = (finished / THINKING.folder_name(0, 2) / "test/predictions.jsonl").read_text().splitlines()
     thoughts = [json.loads(line) for line in lines]
     assert all(line["generation"]["thinking"] for line in thoughts)
 
@@ -79,22 +80,53 @@ def test_results_answer_every_question_and_hold_the_curves(course: Course, finis
     assert "format_rate" not in results.curves["direct"]
     assert results.watched["direct"][GROUNDING].steps == (0, 1, 2)
     assert set(results.watched["both"]) == {GROUNDING, REPORTS}
-    assert (finished / "results.md").read_text().count("\n") == 5
+    written = course.run.folder / "experiments" / EXPERIMENT.name
+    assert (written / "results.md").read_text().count("\n") == 5
+    assert load_results((written / "results.json").read_text()) == results
 
 
 def test_a_finished_arm_is_not_run_again_and_one_of_other_settings_is_refused(course: Course, finished: Path) -> None:
-    folder = finished / "direct-seed0"
+    folder = finished / DIRECT.folder_name(0, 2)
     before = (folder / "done.json").stat().st_mtime_ns
     assert run_arm(course, DIRECT, 0, BUDGET, finished) == folder
     more_seeds = Budget(steps=2, seeds=(0, 1), test_examples=3, watched_examples=2, watches=1)
     assert run_arm(course, DIRECT, 0, more_seeds, finished) == folder
     assert (folder / "done.json").stat().st_mtime_ns == before
     with pytest.raises(ValueError, match="holds a training with budget"):
-        run_arm(course, DIRECT, 0, Budget(steps=3, seeds=(0,)), finished)
+        run_arm(course, DIRECT, 0, Budget(steps=2, seeds=(0,)), finished)
+
+
+def test_two_experiments_that_want_the_same_training_share_it(course: Course, finished: Path) -> None:
+    folder = finished / DIRECT.folder_name(0, 2)
+    before = (folder / "done.json").stat().st_mtime_ns
+    renamed = dataclasses.replace(DIRECT, name="called otherwise")
+    question = Question("gain", "start: sft_early", renamed.name, GROUNDING, "soft_f1")
+    other = Experiment("other", "Another", "Nothing.", (renamed,), (question,))
+    assert run_experiment(course, other, BUDGET, progress=False) == finished
+    assert (folder / "done.json").stat().st_mtime_ns == before
+    same = collect(course, EXPERIMENT, BUDGET, "a command").answers[0]
+    assert collect(course, other, BUDGET, "a command").answers[0].seeds == same.seeds
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"start": "sft"},
+        {"tasks": (GROUNDING, REPORTS)},
+        {"reward": "gleu"},
+        {"reward": {"soft_f1": 1.0, "gleu": 1.0}},
+        {"thinking": True},
+        {"trainer": {"beta": 0.5}},
+    ],
+    ids=lambda change: " ".join(change),
+)
+def test_trainings_that_differ_have_different_folders(change: dict[str, Any]) -> None:
+    names = {arm.folder_name(0, 2) for arm in (DIRECT, dataclasses.replace(DIRECT, **change))}
+    assert len(names | {DIRECT.folder_name(1, 2), DIRECT.folder_name(0, 3)}) == 4
 
 
 def test_an_arm_that_was_killed_before_scoring_keeps_its_model(course: Course, finished: Path) -> None:
-    folder = finished / "direct-seed0"
+    folder = finished / DIRECT.folder_name(0, 2)
     model = (folder / "model" / "model.safetensors").stat().st_mtime_ns
     (folder / "done.json").unlink()
     run_arm(course, DIRECT, 0, BUDGET, finished)
@@ -102,7 +134,7 @@ def test_an_arm_that_was_killed_before_scoring_keeps_its_model(course: Course, f
 
 
 def test_an_unfinished_arm_is_named_when_results_are_collected(course: Course, finished: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="direct-seed7: expected a finished arm"):
+    with pytest.raises(FileNotFoundError, match="seed-7: expected a finished arm"):
         collect(course, EXPERIMENT, Budget(steps=2, seeds=(7,)), "a command")
 
 
@@ -110,7 +142,8 @@ def test_an_arm_that_fails_is_told_with_its_reason_and_its_log(course: Course, f
     broken = Experiment("broken", "", "", (Arm("broken", "sft_early", (GROUNDING,), "gleu"),), ())
     with pytest.raises(RunError, match=r"1 of 1 failed.*broken, seed 0: .*gleu judges report_generation"):
         run_experiment(course, broken, BUDGET, progress=False)
-    assert "Traceback" in (course.run.folder / "experiments/broken/broken-seed0/output.log").read_text()
+    folder = course.run.folder / "experiments/trainings" / broken.arms[0].folder_name(0, BUDGET.steps)
+    assert "Traceback" in (folder / "output.log").read_text()
 
 
 WORKERS = """
@@ -169,5 +202,5 @@ def test_the_command_refuses_an_unknown_experiment() -> None:
 
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    with pytest.raises(ValueError, match="no experiment called nothing; there are thinking"):
+    with pytest.raises(ValueError, match="no experiment called nothing; there are matched_rl"):
         command.run(parser.parse_args(["nothing"]))
