@@ -68,7 +68,7 @@ def matched_rl() -> Experiment:
     return Experiment(
         "matched_rl",
         "Does RL make up for domain fine-tuning?",
-        "RL lifts the general model most, in reports above the fine-tuned one before its RL; domain SFT and RL together "
+        "RL lifts the general model most, in reports above the fine-tuned one before RL; domain SFT and RL together "
         "stay ahead in both tasks and modes (tables 1 and 2).",
         tuple(arms),
         tuple(questions),
