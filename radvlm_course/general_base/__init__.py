@@ -28,5 +28,6 @@ that no corpus uses.
     making    vision pre-training, fine-tuning, the record of it
     shipped   the finished model and its record (``model/`` with ``made.json``)
 
-``python -m radvlm_course general-base --help`` makes it. The package does not hold one yet.
+``python -m radvlm_course general-base --store`` makes it again, in 16 minutes of one core; its record has the command,
+the seed, the hash of every file, and how it does on pictures that it was not trained on.
 """

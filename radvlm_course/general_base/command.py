@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["add_arguments", "run"]
 
-_SEED, _VISION_STEPS, _SFT_STEPS = 0, 1600, 700
+_SEED, _VISION_STEPS, _SFT_STEPS = 0, 2600, 1500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -65,8 +65,8 @@ class GeneralBaseSettings:
     """
 
     seed: int = 0
-    vision_steps: int = 1600
-    sft_steps: int = 700
+    vision_steps: int = 2600
+    sft_steps: int = 1500
     amounts: Amounts = field(default_factory=Amounts)
 
     def __post_init__(self) -> None:
