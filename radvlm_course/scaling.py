@@ -1,0 +1,111 @@
+"""The tiers beside each other: memory, time, cost. The numbers behind notebook 07.
+
+Memory is computed by :mod:`radvlm_course.models.memory`, time estimated by :mod:`radvlm_course.models.compute`; both
+say what they leave out. A price is yours to give: what a GPU costs an hour depends on whose it is. No torch here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from radvlm_course.models.compute import Assumptions, StageTime, known_cards, stage_time
+from radvlm_course.models.memory import GIB, StageMemory, stage_memory
+from radvlm_course.profiles import load_profile
+
+__all__ = ["TIER_CARDS", "TierCost", "cost_table", "tier_costs", "with_token_rate"]
+
+# The card that stands for a tier: one of its size that people have.
+TIER_CARDS = {
+    "gpu-12gb": "RTX 3060",
+    "gpu-16gb": "RTX 4080",
+    "gpu-24gb": "RTX 4090",
+    "gpu-80gb": "H100 80 GB",
+    "multi-gpu": "H100 80 GB",
+    "paper": "GH200 96 GB",
+}
+STAGES = ("sft", "grpo_grounding", "grpo_reports")
+
+
+@dataclass(frozen=True)
+class TierCost:
+    """One stage of one tier.
+
+    Attributes:
+        card: each of its GPUs. memory: peak on each GPU and its parts, in bytes. time: seconds and hours.
+    """
+
+    tier: str
+    stage: str
+    card: str
+    memory: StageMemory
+    time: StageTime
+
+
+def tier_costs(
+    pairs: int,
+    tiers: Sequence[str] = tuple(TIER_CARDS),
+    cards: Mapping[str, str] | None = None,
+    assumptions: Assumptions | None = None,
+) -> list[TierCost]:
+    """Every stage of every tier that has a GPU.
+
+    Args:
+        pairs: training pairs that SFT, and GRPO where it counts in epochs, go through.
+        cards: tier -> name in ``configs/cards.yaml``, where it is not :data:`TIER_CARDS`'.
+
+    Raises:
+        ValueError: a card that is not known; names those that are.
+    """
+    chosen = {**TIER_CARDS, **(cards or {})}
+    if unknown := sorted({chosen[tier] for tier in tiers} - set(known_cards())):
+        raise ValueError(f"no data sheet of {', '.join(unknown)}; there are {', '.join(known_cards())}")
+    costs = []
+    for tier in tiers:
+        profile, card = load_profile(tier), known_cards()[chosen[tier]]
+        for stage in STAGES:
+            time = stage_time(profile, stage, card, pairs, assumptions)
+            costs.append(TierCost(tier, stage, chosen[tier], stage_memory(profile, stage), time))
+    return costs
+
+
+def cost_table(costs: Iterable[TierCost], price_per_gpu_hour: float) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: what each stage of each tier takes.
+
+    Raises:
+        ValueError: the price is negative.
+    """
+    if price_per_gpu_hour < 0:
+        raise ValueError(f"expected a price of at least 0, found {price_per_gpu_hour}")
+    columns = ["tier", "GPUs", "stage", "GB on each", "s an update", "updates", "hours", "GPU hours", "price"]
+    rows = [
+        [
+            f"`{cost.tier}`",
+            f"{cost.time.gpus} x {cost.card}",
+            cost.stage,
+            f"{cost.memory.peak / GIB:.1f}",
+            f"{cost.time.seconds:.3g}",
+            f"{cost.time.updates:,}",
+            f"{cost.time.hours:.2g}" if cost.time.hours < 10 else f"{cost.time.hours:.0f}",
+            f"{cost.time.gpu_hours:.2g}" if cost.time.gpu_hours < 10 else f"{cost.time.gpu_hours:.0f}",
+            f"{cost.time.gpu_hours * price_per_gpu_hour:,.0f}",
+        ]
+        for cost in costs
+    ]
+    return columns, rows
+
+
+def with_token_rate(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows of ``metrics.jsonl`` with ``tokens_per_second``: what ``num_tokens`` rose by, over ``step_time``.
+
+    The first row, and one after a row without these columns, has none.
+    """
+    before: float | None = None
+    for row in rows:
+        total, seconds = row.get("num_tokens"), row.get("step_time")
+        rate = {}
+        if total is not None and seconds and before is not None and total >= before:
+            rate = {"tokens_per_second": (total - before) / seconds}
+        before = total
+        yield {**row, **rate}

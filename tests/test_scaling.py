@@ -1,0 +1,58 @@
+"""The tiers beside each other: each stage once, prices in proportion, token rates by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from radvlm_course.models.compute import known_cards
+from radvlm_course.profiles import available_profiles, load_profile
+from radvlm_course.scaling import TIER_CARDS, cost_table, tier_costs, with_token_rate
+
+
+def test_every_tier_with_a_gpu_has_a_card_of_its_size() -> None:
+    on_gpus = {name: load_profile(name).requires for name in available_profiles()}
+    on_gpus = {name: requires for name, requires in on_gpus.items() if requires.gpus}
+    assert set(TIER_CARDS) == set(on_gpus)
+    for tier, card in TIER_CARDS.items():
+        assert known_cards()[card].memory_gb >= on_gpus[tier].gpu_memory_gb
+
+
+def test_every_stage_of_every_tier_is_there_once_and_fits_its_card() -> None:
+    costs = tier_costs(10_000)
+    assert len({(cost.tier, cost.stage) for cost in costs}) == len(costs) == 3 * len(TIER_CARDS)
+    for cost in costs:
+        assert cost.memory.peak < known_cards()[cost.card].memory_gb * 2**30
+
+
+def test_the_price_is_gpu_hours_times_what_one_costs() -> None:
+    costs = tier_costs(1_115_021, ["gpu-24gb"])
+    columns, rows = cost_table(costs, 10.0)
+    row = dict(zip(columns, rows[0], strict=True))
+    assert row["tier"] == "`gpu-24gb`" and row["GPUs"] == "1 x RTX 4090" and row["stage"] == "sft"
+    assert row["updates"] == f"{round(1_115_021 / 64):,}"
+    assert row["price"] == f"{costs[0].time.gpu_hours * 10:,.0f}"
+    free = cost_table(costs, 0)[1][0]
+    assert free[-1] == "0" and free[:-1] == rows[0][:-1]
+    with pytest.raises(ValueError, match="at least 0"):
+        cost_table(costs, -1)
+
+
+def test_another_card_is_chosen_by_name_and_an_unknown_one_refused() -> None:
+    slow = tier_costs(100, ["gpu-24gb"], {"gpu-24gb": "RTX 3090"})
+    assert {cost.card for cost in slow} == {"RTX 3090"}
+    assert slow[0].time.seconds > tier_costs(100, ["gpu-24gb"])[0].time.seconds
+    with pytest.raises(ValueError, match="no data sheet of RTX 9999; there are RTX 3060"):
+        tier_costs(100, ["gpu-24gb"], {"gpu-24gb": "RTX 9999"})
+
+
+def test_tokens_a_second_are_what_was_added_over_the_time_of_the_step() -> None:
+    rows = [
+        {"step": 1, "num_tokens": 100, "step_time": 2.0},
+        {"step": 2, "num_tokens": 400, "step_time": 3.0},
+        {"step": 3, "reward": 0.5},
+        {"step": 4, "num_tokens": 900, "step_time": 1.0},
+        {"step": 5, "num_tokens": 950, "step_time": 0.5},
+    ]
+    rates = [row.get("tokens_per_second") for row in with_token_rate(rows)]
+    assert rates == [None, 100.0, None, None, 100.0]
+    assert list(with_token_rate(rows))[2] == rows[2]
