@@ -272,7 +272,7 @@ watch_curves(read_metrics(course.run.folder / "grpo_reports"), "GRPO on reports,
 # %% [markdown]
 # | you see | it may be | do |
 # | --- | --- | --- |
-# | reward flat, most groups without spread | prompts too easy or too hard, a coarse reward | other prompts, a softer reward |
+# | reward flat, most groups without spread | prompts too easy or too hard | other prompts, a softer reward |
 # | reward up, held-out score flat | the policy only grows surer | greedy answers on validation films |
 # | length shrinks while reward rises | the reward pays for brevity | read the answers; another reward (notebook 04) |
 # | KL jumps | learning rate too high, or a broken batch | stop, go back a checkpoint, halve the rate |
@@ -292,9 +292,8 @@ rollouts = reports.examples * reports.updates
 print(f"rollouts written:             {rollouts:,}")
 print(f"estimate of this page:        {reports.gpu_hours:,.0f} GPU hours, {reports.hours:.1f} h on {reports.gpus} GPUs")
 print(f"ceiling that the jobs had:    {12 * (32 + 4):,} GPU hours (12 h x 36 GPUs)")
-print(
-    f"at {price_per_gpu_hour:g} a GPU hour:            {reports.gpu_hours * price_per_gpu_hour:,.0f} to {12 * 36 * price_per_gpu_hour:,.0f}"
-)
+low, high = (hours * price_per_gpu_hour for hours in (reports.gpu_hours, 12 * (32 + 4)))
+print(f"at {price_per_gpu_hour:g} a GPU hour:            {low:,.0f} to {high:,.0f}")
 
 # %% [markdown]
 # The ceiling is what the jobs were allowed to take, the estimate is what the arithmetic needs at 35%
