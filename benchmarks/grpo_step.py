@@ -1,11 +1,12 @@
-"""A whole GRPO step with each film encoded once for its group, and without: times, ratios, and that the losses agree.
+"""A whole GRPO step with each film encoded once for its group, and without: times, ratios, and that both learn alike.
 
     python benchmarks/grpo_step.py                              # the laptop's model and its grounding stage
     python benchmarks/grpo_step.py --tower Qwen/Qwen3-VL-2B-Instruct --side 96 --prompts 2 --generations 4 --steps 2
 
 Each way starts from the same random weights with the same seeds and the same films, by the course's own stage. A step
 is writing the completions, the reference, the policy, its gradients, the update, the films' preparation and the
-rewards. The first step of each way is left out. Times are those of the processor (``time.process_time``), so use one
+rewards. The first step of each way is left out of the times. With one update a generation GRPO's loss is 0 but for
+rounding, so what is compared is the norm of the gradient, the KL and the reward of every step. Times are those of the processor (``time.process_time``), so use one
 thread (OMP_NUM_THREADS=1); another program on the machine then disturbs less. With ``--tower`` the vision tower has a
 published model's sizes and the language model its width, but four layers and a small vocabulary, so that a processor
 can do it: the tower's share of a step is larger than in the whole model. What it is there is computed below the table.
@@ -43,6 +44,7 @@ from radvlm_course.training.groups import quietly
 from radvlm_course.training.grpo import run_grpo
 
 TEXT_LAYERS, VOCABULARY = 4, 512  # of the language model beside a tower of real size
+LEARNED = ("reward", "kl", "grad_norm")  # what must agree
 WAYS = {  # name -> (our short cuts at all, the films encoded once)
     "plain transformers and TRL": (False, False),
     "encode_once: false": (True, False),
@@ -111,22 +113,24 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
         f"prompts x {options['num_generations']} completions of up to {options['max_completion_length']} tokens; "
         f"{arguments.steps - 1} steps counted; threads: {torch.get_num_threads()}\n"
     )
-    print("| vision tower | way | films encoded | s a step | plain / this | without / this | losses apart by |")
+    print(
+        "| vision tower | way | films encoded | s a step | plain / this | without / this | gradient, KL, reward apart by |"
+    )
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |", flush=True)
     for frozen in (True, False):
         if (arguments.trained_tower and frozen) or (arguments.frozen_tower and not frozen):
             continue
         seconds: dict[str, float] = {}
-        losses: list[float] = []
+        first: list[float] = []
         for name, (short_cuts, once) in WAYS.items():
             run = folder / f"{name} {frozen}".replace(" ", "_").replace(":", "")
             seconds[name], found, encoded = one_way(folder / "model", run, examples, options, frozen, short_cuts, once)
-            losses = losses or found
-            apart = max(abs(a - b) for a, b in zip(losses, found, strict=True))
+            first = first or found
+            apart = max(abs(a - b) / max(abs(a), 1e-6) for a, b in zip(first, found, strict=True))
             print(
                 f"| {'frozen' if frozen else 'trained'} | {name} | {encoded} | {seconds[name]:.2f} | "
                 f"{seconds['plain transformers and TRL'] / seconds[name]:.2f} | "
-                f"{seconds.get('encode_once: false', float('nan')) / seconds[name]:.2f} | {apart:.1e} |",
+                f"{seconds.get('encode_once: false', float('nan')) / seconds[name]:.2f} | {apart:.1e} of the value |",
                 flush=True,
             )
 
@@ -134,7 +138,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
 def one_way(
     model: Path, run: Path, examples: list[Example], options: dict[str, Any], frozen: bool, short_cuts: bool, once: bool
 ) -> tuple[float, list[float], int]:
-    """Seconds a step, the losses, and how many images went through the policy's tower."""
+    """Seconds a step, what every step logged of :data:`LEARNED`, and how many images went through the policy's tower."""
     if short_cuts:
         loaded = load_model(model, encode_once=once)
     else:
@@ -147,8 +151,8 @@ def one_way(
     with quietly():
         run_grpo(*loaded, examples, "share_of_digits", run, options, seed=0, freeze_vision=frozen, callbacks=[times])
     of_one_film = len(loaded.processor.image_processor([Image.open(examples[0].image_path)])["pixel_values"])
-    losses = [row["loss"] for row in read_metrics(run)]
-    return statistics.median(times.seconds[1:]), losses, sum(encoded) // of_one_film
+    learned = [row[name] for row in read_metrics(run) for name in LEARNED]
+    return statistics.median(times.seconds[1:]), learned, sum(encoded) // of_one_film
 
 
 def write_films(folder: Path, side: int, count: int) -> list[Example]:
