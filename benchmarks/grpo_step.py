@@ -6,10 +6,12 @@
 Each way starts from the same random weights with the same seeds and the same films, by the course's own stage. A step
 is writing the completions, the reference, the policy, its gradients, the update, the films' preparation and the
 rewards. The first step of each way is left out of the times. With one update a generation GRPO's loss is 0 but for
-rounding, so what is compared is the norm of the gradient, the KL and the reward of every step. Times are those of the processor (``time.process_time``), so use one
-thread (OMP_NUM_THREADS=1); another program on the machine then disturbs less. With ``--tower`` the vision tower has a
-published model's sizes and the language model its width, but four layers and a small vocabulary, so that a processor
-can do it: the tower's share of a step is larger than in the whole model. What it is there is computed below the table.
+rounding, so what is compared is the norm of the gradient, the KL and the reward of every step.
+
+Times are those of the processor (``time.process_time``), so use one thread (OMP_NUM_THREADS=1); another program on the
+machine then disturbs less. With ``--tower`` the vision tower has a published model's sizes and the language model its
+width, but four layers and a small vocabulary, so that a processor can do it: the tower's share of a step is larger than
+in the whole model. What it is there is computed below the table.
 """
 
 from __future__ import annotations
@@ -113,9 +115,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
         f"prompts x {options['num_generations']} completions of up to {options['max_completion_length']} tokens; "
         f"{arguments.steps - 1} steps counted; threads: {torch.get_num_threads()}\n"
     )
-    print(
-        "| vision tower | way | films encoded | s a step | plain / this | without / this | gradient, KL, reward apart by |"
-    )
+    print("| vision tower | way | films encoded | s a step | plain / this | without / this | apart by |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |", flush=True)
     for frozen in (True, False):
         if (arguments.trained_tower and frozen) or (arguments.frozen_tower and not frozen):
@@ -138,7 +138,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> None:
 def one_way(
     model: Path, run: Path, examples: list[Example], options: dict[str, Any], frozen: bool, short_cuts: bool, once: bool
 ) -> tuple[float, list[float], int]:
-    """Seconds a step, what every step logged of :data:`LEARNED`, and how many images went through the policy's tower."""
+    """Seconds a step, every step's :data:`LEARNED`, and how many images went through the policy's tower."""
     if short_cuts:
         loaded = load_model(model, encode_once=once)
     else:
