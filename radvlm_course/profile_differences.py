@@ -14,7 +14,7 @@ from typing import Any
 from radvlm_course.profile_checks import GRPO_STAGES
 from radvlm_course.profiles import Profile, load_profile
 
-__all__ = ["Difference", "difference_table", "differences", "profile_table", "stale_reasons"]
+__all__ = ["Difference", "difference_table", "differences", "profile_table", "shown", "stale_reasons"]
 
 BASELINE = "paper"
 ABSENT = "-"
@@ -50,9 +50,7 @@ def difference_table(profile: Profile) -> str:
     found = differences(profile)
     if not found:
         return "The numbers are the paper's.\n"
-    rows = [
-        f"| {_shown(row.key)} | {_shown(row.here)} | {_shown(row.paper)} | {row.reason} |" for row in _merged(found)
-    ]
+    rows = [f"| {shown(row.key)} | {shown(row.here)} | {shown(row.paper)} | {row.reason} |" for row in _merged(found)]
     return "\n".join(["| setting | here | paper | why |", "| --- | --- | --- | --- |", *rows]) + "\n"
 
 
@@ -138,9 +136,10 @@ def _merged(found: list[Difference]) -> Iterator[Difference]:
             yield Difference(f"grpo_*.{rest}", row.here, row.paper, row.reason)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A setting's value as a cell of a table has it."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_shown(inner)}" for key, inner in value.items()) or "none"
+        return ", ".join(f"{key} {shown(inner)}" for key, inner in value.items()) or "none"
     if isinstance(value, list):
         return " ".join(map(str, value))
     return (

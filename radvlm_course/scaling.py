@@ -12,9 +12,10 @@ from typing import Any
 
 from radvlm_course.models.compute import Assumptions, StageTime, known_cards, stage_time
 from radvlm_course.models.memory import GIB, StageMemory, stage_memory
+from radvlm_course.profile_differences import differences, shown
 from radvlm_course.profiles import load_profile
 
-__all__ = ["TIER_CARDS", "TierCost", "cost_table", "tier_costs", "with_token_rate"]
+__all__ = ["TIER_CARDS", "TierCost", "batch_table", "beside", "cost_table", "tier_costs", "with_token_rate"]
 
 # The card that stands for a tier: one of its size that people have.
 TIER_CARDS = {
@@ -45,6 +46,7 @@ class TierCost:
 
 def tier_costs(
     pairs: int,
+    prompts: int = 15_360,
     tiers: Sequence[str] = tuple(TIER_CARDS),
     cards: Mapping[str, str] | None = None,
     assumptions: Assumptions | None = None,
@@ -52,7 +54,9 @@ def tier_costs(
     """Every stage of every tier that has a GPU.
 
     Args:
-        pairs: training pairs that SFT, and GRPO where it counts in epochs, go through.
+        pairs: training pairs that SFT goes through.
+        prompts: that GRPO goes through where it counts in epochs. How many the paper's RL on grounding had is not
+            known; with the default, its ten passes over them are 300 generations, as in its RL on reports.
         cards: tier -> name in ``configs/cards.yaml``, where it is not :data:`TIER_CARDS`'.
 
     Raises:
@@ -65,7 +69,7 @@ def tier_costs(
     for tier in tiers:
         profile, card = load_profile(tier), known_cards()[chosen[tier]]
         for stage in STAGES:
-            time = stage_time(profile, stage, card, pairs, assumptions)
+            time = stage_time(profile, stage, card, pairs if stage == "sft" else prompts, assumptions)
             costs.append(TierCost(tier, stage, chosen[tier], stage_memory(profile, stage), time))
     return costs
 
@@ -94,6 +98,29 @@ def cost_table(costs: Iterable[TierCost], price_per_gpu_hour: float) -> tuple[li
         for cost in costs
     ]
     return columns, rows
+
+
+def beside(tier: str, other: str, keys: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: some settings of two tiers, and why the first is not the paper's.
+
+    Raises:
+        KeyError: a setting that the two have alike, or that neither has.
+    """
+    found = {row.key: row for row in differences(load_profile(tier), load_profile(other))}
+    reasons = {row.key: row.reason for row in differences(load_profile(tier))}
+    rows = [[key, shown(found[key].paper), shown(found[key].here), reasons.get(key, "")] for key in keys]
+    return ["setting", other, tier, "why it is not the paper's"], rows
+
+
+def batch_table(stage: str = "grpo_reports") -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: how each tier with GPUs cuts the completions of one update to fit its memory."""
+    rows = []
+    for tier in TIER_CARDS:
+        profile = load_profile(tier)
+        trainer, gpus = getattr(profile, stage).trainer, profile.requires.gpus
+        each, micro_batches = trainer["per_device_train_batch_size"], trainer["gradient_accumulation_steps"]
+        rows.append([f"`{tier}`", str(each), str(micro_batches), str(gpus), f"{each * micro_batches * gpus:,}"])
+    return ["tier", "completions a micro-batch", "micro-batches", "GPUs", "completions an update"], rows
 
 
 def with_token_rate(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -68,8 +68,8 @@ costs = tier_costs(pairs)
 Markdown(markdown_table(*cost_table(costs, price_per_gpu_hour)))
 
 # %% [markdown]
-# Three things to see. SFT over a million pairs is out of reach for one consumer card, so the small
-# tiers take open data and one epoch (`curate.mixture`). GRPO on one card is hours, because its 300
+# Three things to see. SFT over a million pairs takes a consumer card days, so the small tiers take
+# open data, which give fewer pairs, and one epoch (`curate.mixture`). GRPO on one card is hours, because its 300
 # generations are small: 64 completions each instead of 4,096. And full fine-tuning of eight billion
 # weights does not fit a single card of any size sold: section 3 says why.
 #
@@ -86,10 +86,9 @@ Markdown(markdown_table(*cost_table(costs, price_per_gpu_hour)))
 # what the larger tier says *why*.
 
 # %%
-from radvlm_course.profile_differences import differences
+from radvlm_course.scaling import beside
 
-word = {row.key: row for row in differences(profiles["gpu-24gb"], profiles["laptop"])}
-shown = [
+settings = [
     "model.name_or_path",
     "model.precision",
     "model.quantisation",
@@ -101,11 +100,7 @@ shown = [
     "grpo_grounding.trainer.learning_rate",
     "grpo_grounding.trainer.max_completion_length",
 ]
-why = profiles["gpu-24gb"].differs
-rows = [
-    (key, word[key].paper, word[key].here, why.get(key, why.get(key.replace("grounding", "*"), ""))) for key in shown
-]
-Markdown(markdown_table(["setting", "laptop", "gpu-24gb", "why not the paper's"], rows))
+Markdown(markdown_table(*beside("gpu-24gb", "laptop", settings)))
 
 # %% [markdown]
 # Is it really the same path? Take the `model` section of `gpu-24gb` as it stands, its four bits and
@@ -162,7 +157,15 @@ from radvlm_course.models.memory import stage_memory
 
 variants = {
     "as in gpu-24gb": {},
-    "groups of 4": {"grpo_reports.trainer.num_generations": 4},
+    "16 prompts x 4 instead of 8 x 8": {
+        "grpo_reports.prompts_per_step": 16,
+        "grpo_reports.trainer.num_generations": 4,
+    },
+    "4 prompts x 8": {
+        "grpo_reports.prompts_per_step": 4,
+        "grpo_reports.trainer.gradient_accumulation_steps": 4,
+        "grpo_reports.trainer.steps_per_generation": 4,
+    },
     "answers of up to 1,024 tokens": {"grpo_reports.trainer.max_completion_length": 1024},
     "micro-batch of 4": {
         "grpo_reports.trainer.per_device_train_batch_size": 4,
@@ -176,9 +179,9 @@ tried = {name: stage_memory(load_profile("gpu-24gb", change), "grpo_reports") fo
 draw_memory(tried, dict.fromkeys(tried, 24), "gpu-24gb, GRPO on reports: one setting changed")
 
 # %% [markdown]
-# Groups of four do not help: the profile writes 64 completions at once whatever group they belong
-# to. Fewer at once would (`prompts_per_step`). A run that runs out of memory prints such a list by
-# itself, for the settings that it failed with, ready for the command line.
+# Smaller groups do not help if there are more of them: 64 completions are written at once, whatever
+# group they belong to. Fewer prompts do. A run that runs out of memory prints such a list by itself,
+# for the settings that it failed with, ready for the command line.
 #
 # **The film.** A radiograph from a modern detector is 2544 x 3056 pixels. Qwen3-VL makes one token
 # of each 32 x 32 of them, unless a limit shrinks the film first.
@@ -214,11 +217,15 @@ from radvlm_course.viz.scaling import draw_phases
 draw_phases({f"{cost.tier}, {cost.stage}": cost.time for cost in costs if cost.stage != "sft"}, "GRPO, estimated")
 
 # %% [markdown]
-# On small cards **writing** dominates: for each token all weights travel from memory, and
-# transformers starts every layer anew. That is what vLLM is for, and why the large tiers use it.
-# A group shares its film and its question: the course encodes each film once for all eight
-# completions (`encode_once`), where the trainer would do so eight times, in generation, reference
-# and policy alike.
+# **Training dominates**, and within it the prompt: a film and its question are some 300 tokens and go
+# through the model again in every pass, where the answer has 64. That is why the limit of pixels is
+# the cheapest thing to turn. Writing is the part that this estimate knows least about: it is bound by
+# memory, for each token all weights travel, and transformers starts every layer anew. vLLM does not,
+# which is why the large tiers use it. And it grows with the answer; section 7 shows by how much.
+#
+# A group shares its film: the course encodes each film once for all eight completions
+# (`encode_once`), where the trainer would do so eight times, in generation, reference and policy
+# alike. [docs/one_gpu.md](../docs/one_gpu.md) has what that gains, measured.
 #
 # ## 5. From one GPU to a cluster
 #
@@ -237,13 +244,9 @@ draw_phases({f"{cost.tier}, {cost.stage}": cost.time for cost in costs if cost.s
 
 
 # %%
-def completions_an_update(name: str) -> str:
-    trainer, gpus = profiles[name].grpo_reports.trainer, max(profiles[name].requires.gpus, 1)
-    batch, steps = trainer["per_device_train_batch_size"], trainer.get("gradient_accumulation_steps", 1)
-    return f"{name:10s} {batch:3d} a GPU x {steps:2d} micro-batches x {gpus:2d} GPUs = {batch * steps * gpus:5,d}"
+from radvlm_course.scaling import batch_table
 
-
-print("\n".join(completions_an_update(name) for name in profiles))
+Markdown(markdown_table(*batch_table("grpo_reports")))
 
 # %% [markdown]
 # Three traps wait there, and the course closes each of them:
@@ -305,7 +308,7 @@ print(f"at {price_per_gpu_hour:g} a GPU hour:            {low:,.0f} to {high:,.0
 from radvlm_course.models.compute import Assumptions
 
 lengths = {
-    tokens: tier_costs(pairs, ["paper"], assumptions=Assumptions(answer_tokens=tokens)) for tokens in (64, 256, 512)
+    tokens: tier_costs(pairs, tiers=["paper"], assumptions=Assumptions(answer_tokens=tokens)) for tokens in (64, 256, 512)
 }
 draw_phases(
     {f"answers of {tokens} tokens": found[2].time for tokens, found in lengths.items()},
@@ -314,8 +317,8 @@ draw_phases(
 )
 
 # %% [markdown]
-# That is what thinking costs: answers of 512 tokens instead of 64 take several times as long, and in
-# the paper they scored no better.
+# That is what thinking costs: longer answers cost in every pass, and most of all while they are written.
+# In the paper they scored no better.
 #
 # ## Exercises
 #
@@ -353,7 +356,7 @@ check("07.3", first)
 # - A tier is a file; `PROFILE=gpu-24gb` is the whole difference between a laptop and a workstation.
 # - Full fine-tuning holds 16 bytes a weight, GRPO's reference four more; adapters and four bits are
 #   the way around it on one card.
-# - In GRPO the group fills the card and writing fills the time.
+# - In GRPO the group fills the card, and the prompts' visual tokens most of the time.
 # - Two processes with the same global batch must give the same loss as one. Test it before the bill
 #   comes.
 # - Watch spread, KL, entropy, length and cut-off answers; the reward alone says little, the loss nothing.

@@ -119,7 +119,8 @@ def forward_operations(architecture: Architecture, tokens: int, logits: int, pat
         patches: of its film; 0 if the film's features are there already.
 
     Returns:
-        ``text`` (the layers), ``head`` and ``vision``. Attention counts half: nothing looks ahead.
+        ``text`` (the layers' matrices), ``attention``, ``head`` and ``vision``. Attention counts half: nothing looks
+        ahead.
     """
     text, vision = architecture.text_config, architecture.vision_config
     sizes = architecture.matrices()
@@ -131,18 +132,20 @@ def forward_operations(architecture: Architecture, tokens: int, logits: int, pat
         if name.startswith("model.visual."):
             seeing += 2 * a * b * (merged if "merger" in name else patches)
     head = 2 * logits * text.hidden_size * text.vocab_size
-    return {"text": 2 * layers * tokens + attention, "head": head, "vision": seeing}
+    return {"text": 2 * layers * tokens, "attention": attention, "head": head, "vision": seeing}
 
 
 def training_operations(
     forward: dict[str, int], checkpointing: bool, all_weights: bool, vision_trained: bool
 ) -> dict[str, int]:
     """Forward and backward of one sequence. A backward pass costs a forward for the gradients of what flows through,
-    and another one for those of the weights, where they are trained; checkpointing adds one more forward."""
+    and another one for those of the weights, where they are trained; attention has no weights and two inputs, so two
+    in any case. Checkpointing adds one more forward."""
     backward = 2 if all_weights else 1
     again = 1 if checkpointing else 0
     return {
         "text": forward["text"] * (1 + backward + again),
+        "attention": forward["attention"] * (1 + 2 + again),
         "head": forward["head"] * (1 + backward),
         "vision": forward["vision"] * (1 + backward + again if vision_trained else 1),
     }
@@ -181,11 +184,11 @@ def stage_time(
     phases = {"training": examples * sum(_training(profile, stage, forward).values()) / pace}
     if stage in GRPO_STAGES:
         looks = {"reference": bool(trainer.get("beta")), "old policy": _old_policy_looks(trainer)}
-        once = forward["text"] + forward["head"] + (0 if getattr(profile, stage).freeze_vision else forward["vision"])
+        once = sum(forward.values()) - (forward["vision"] if getattr(profile, stage).freeze_vision else 0)
         phases |= {name: examples * once / pace for name, looked in looks.items() if looked}
         read = forward_operations(sizes, prompt, 1, 0)
         group = trainer.get("num_generations", 8)
-        phases["reading prompts"] = examples * (read["text"] + read["head"] + forward["vision"] // group) / pace
+        phases["reading prompts"] = examples * (sum(read.values()) + forward["vision"] // group) / pace
         phases["writing"] = _writing(profile, stage, sizes, card, assumed, examples, prompt)
     return StageTime(phases, examples, updates, gpus)
 

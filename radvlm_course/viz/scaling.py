@@ -19,6 +19,7 @@ __all__ = ["WATCH_PANELS", "draw_memory", "draw_phases", "draw_token_budget", "w
 
 _ROW = 0.34  # inches
 _COLOURS = (*style.SERIES, style.TRUTH, style.PREDICTION, "#7B4EA3", "#A6761D", "#999999")
+_COLOURS = (*_COLOURS, "#7FC97F", "#F4A6A6", "#1B4F5C", "#C9B2E0", "#8C2D04")
 
 WATCH_PANELS = (
     Panel("Reward (higher is better)", {"reward": "reward"}, "flat from the start: see the spread"),
@@ -59,8 +60,9 @@ def draw_memory(memories: Mapping[str, StageMemory], card_gb: Mapping[str, float
     for position, name in enumerate(bars):
         end = card_gb[name]
         axes.plot([end, end], [position - 0.42, position + 0.42], color=style.INK, linewidth=2, gid="card")
-        axes.annotate(f" {end:g} GB", (end, position), fontsize=8, va="center")
-    axes.set_xlim(0, 1.12 * max([*card_gb.values(), *(sum(parts.values()) for parts in bars.values())]))
+        beside = max(end, sum(bars[name].values()))
+        axes.annotate(f" card: {end:g} GB", (beside, position), fontsize=8, va="center")
+    axes.set_xlim(0, 1.16 * max([*card_gb.values(), *(sum(parts.values()) for parts in bars.values())]))
     return figure
 
 

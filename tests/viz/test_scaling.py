@@ -6,6 +6,7 @@ import pytest
 
 from radvlm_course.models.compute import StageTime
 from radvlm_course.models.memory import GIB, StageMemory
+from radvlm_course.scaling import tier_costs
 from radvlm_course.viz.curves import CurveError
 from radvlm_course.viz.scaling import draw_memory, draw_phases, draw_token_budget, watch_curves
 
@@ -26,9 +27,18 @@ def test_a_bar_ends_at_the_peak_and_the_card_is_marked(helpers) -> None:
     assert ends(axes, 0) == pytest.approx(MEMORY.peak / GIB)
     assert [line.get_xdata()[0] for line in axes.lines] == [12, 8]
     texts = helpers.texts(figure)
-    assert {"weights", "cache", "assumed: context, allocator", "other", " 12 GB"} <= set(texts)
+    assert {"weights", "cache", "assumed: context, allocator", "other", " card: 12 GB"} <= set(texts)
     assert "logits" not in texts  # of the smaller phase
     assert helpers.inside(figure)
+
+
+def test_no_two_parts_have_the_same_colour() -> None:
+    costs = tier_costs(1000)
+    names = [f"{cost.tier} {cost.stage}" for cost in costs]
+    memories = {name: cost.memory for name, cost in zip(names, costs, strict=True)}
+    legend = draw_memory(memories, dict.fromkeys(names, 80)).axes[0].get_legend()
+    colours = [handle.get_facecolor() for handle in legend.legend_handles]
+    assert len(set(colours)) == len(colours) > 10
 
 
 def test_phases_are_shares_with_the_seconds_in_the_name(helpers) -> None:
