@@ -188,11 +188,11 @@ draw_memory(tried, dict.fromkeys(tried, 24), "gpu-24gb, GRPO on reports: one set
 
 # %%
 from radvlm_course.models.memory import LARGE_FILM
-from radvlm_course.models.token_budget import film_tokens
+from radvlm_course.models.token_budget import QWEN3_VL_MAX_PIXELS, film_tokens
 from radvlm_course.viz.scaling import draw_token_budget
 
 sides = {"no limit": None, "1024 x 1024": 1024, "672 x 672": 672, "512 x 512": 512, "256 x 256": 256}
-limits = {name: side * side if side else LARGE_FILM[0] * LARGE_FILM[1] for name, side in sides.items()}
+limits = {name: side * side if side else QWEN3_VL_MAX_PIXELS for name, side in sides.items()}
 tokens = {name: film_tokens(LARGE_FILM, limit, min(limit, 65536)).tokens for name, limit in limits.items()}
 memory = {
     name: stage_memory(load_profile("gpu-24gb", {"model.max_pixels": limit}), "grpo_reports").peak / GIB
@@ -317,7 +317,7 @@ draw_phases(
 )
 
 # %% [markdown]
-# That is what thinking costs: longer answers cost in every pass, and most of all while they are written.
+# That is what thinking costs: longer answers cost in every pass, and most while they are written.
 # In the paper they scored no better.
 #
 # ## Exercises

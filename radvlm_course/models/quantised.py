@@ -8,7 +8,6 @@ so an adapter is. The vision tower and the head stay in 16 bits.
 from __future__ import annotations
 
 import importlib.util
-import logging
 from typing import Any
 
 import torch
@@ -44,8 +43,6 @@ def bitsandbytes_config(settings: QuantisationSettings) -> BitsAndBytesConfig:
             "model.quantisation needs bitsandbytes, which is not installed: pip install -c constraints/cpu.txt -e "
             "'.[gpu]' (or constraints/gpu.txt beside a CUDA build of torch), or set model.quantisation=null"
         )
-    # Imported later, by transformers: it warns of a kernel from the hub, the one that prepare_quantised does without.
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     return BitsAndBytesConfig(**settings.options())
 
 
