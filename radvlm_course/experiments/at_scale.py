@@ -19,6 +19,7 @@ from typing import Any
 
 from radvlm_course.experiments.arms import GENERAL_BASE, REPORTS, Arm
 from radvlm_course.experiments.catalogue import EXPERIMENTS
+from radvlm_course.profiles import load_profile
 from radvlm_course.rewards.choices import read_choices
 
 __all__ = ["PROFILE", "STARTING_RUNS", "AtScale", "StartingRun", "arms_at_scale", "at_scale", "scale_table"]
@@ -105,8 +106,9 @@ def at_scale(experiment: str, arm: Arm) -> AtScale:
     overrides[f"{stage}.reward"] = reward
     if arm.thinking:
         overrides[f"{stage}.thinking"] = True
-        overrides[f"{stage}.trainer.max_completion_length"] = LONGEST
-        overrides[f"{stage}.trainer.vllm_max_model_length"] = 2 * LONGEST
+        lengths = {"max_completion_length": LONGEST, "vllm_max_model_length": 2 * LONGEST}
+        own = getattr(load_profile(PROFILE), stage).trainer
+        overrides |= {f"{stage}.trainer.{key}": value for key, value in lengths.items() if own[key] != value}
     paid = reward if isinstance(reward, str) else " ".join(reward)
     run = re.sub(r"[^a-z0-9]+", "-", f"{PROFILE} {stage.removeprefix('grpo_')} {paid} from {start_name}".casefold())
     return AtScale(stage, run, overrides, "" if several else _variant(stage, family, arm.thinking, paid))
@@ -120,14 +122,14 @@ def arms_at_scale() -> dict[str, dict[str, AtScale]]:
 
 
 def scale_table() -> str:
-    """Markdown: the runs that leave the starts, then each arm with its command and its verl variant."""
-    lines = ["| leaves | command |", "|---|---|"]
-    lines += [f"| {leaves} | `{run.command()}` |" for leaves, run in STARTING_RUNS.items()]
-    lines += ["", "| experiment | arm | command | verl variant |", "|---|---|---|---|"]
-    for name, arms in arms_at_scale().items():
-        for arm, found in arms.items():
-            lines.append(f"| `{name}` | {arm} | `{found.command()}` | {_shown_variant(found)} |")
-    return "\n".join(lines) + "\n"
+    """Markdown: the run and the verl variant of each arm, and the command of each run once."""
+    found = arms_at_scale()
+    lines = ["| experiment | arm | run | verl variant |", "|---|---|---|---|"]
+    for name, arms in found.items():
+        lines += [f"| `{name}` | {arm} | `{each.run}` | {_shown_variant(each)} |" for arm, each in arms.items()]
+    commands = [f"# leaves {leaves}\n{run.command()}" for leaves, run in STARTING_RUNS.items()]
+    commands += dict.fromkeys(each.command() for arms in found.values() for each in arms.values())
+    return "\n".join([*lines, "", "```", *commands, "```"]) + "\n"
 
 
 def _start(experiment: str, arm: Arm) -> str:
@@ -174,8 +176,8 @@ def _plain(value: Any) -> str:
 
 
 STARTING_RUNS = {
-    f"`{STARTS['finished'][0]}` and `{STARTS['thinking'][0]}`": StartingRun(
+    f"{STARTS['finished'][0]} and {STARTS['thinking'][0]}": StartingRun(
         "cold_start", WHOLE, {"cold_start": COLD_START}
     ),
-    f"`{STARTS['early'][0]}`": StartingRun("sft", EARLY, {"sft.early_step": 2200}),  # half of 4,356, a multiple of 200
+    STARTS["early"][0]: StartingRun("sft", EARLY, {"sft.early_step": 2200}),  # half of 4,356, a multiple of 200
 }

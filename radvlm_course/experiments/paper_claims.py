@@ -46,14 +46,15 @@ class Published:
         return before - after if load_table(self.table).columns[column].better == "lower" else after - before
 
     def in_words(self) -> str:
-        """As in ``RadVLM → RadVLM+RL: ROUGE-L 26.0 → 29.9 (table 1)``."""
-        columns = load_table(self.table).columns
+        """As in ``RadVLM → RadVLM+RL: ROUGE-L 26.0 → 29.9 (table 1, report generation)``."""
+        table = load_table(self.table)
+        columns = table.columns
         parts = []
         for key in self.columns:
             before, after = (columns[key].text(value) for value in self.values(key))
             note = " (lower is better)" if columns[key].better == "lower" else ""
             parts.append(f"{columns[key].title} {before} → {after}{note}")
-        return f"{self.before} → {self.after}: {', '.join(parts)} (table {self.table})"
+        return f"{self.before} → {self.after}: {', '.join(parts)} (table {self.table}, {table.title.lower()})"
 
 
 @dataclass(frozen=True)

@@ -46,13 +46,13 @@ def draw_metrics_by_reward(results: Results) -> Figure:
     _bare(axes)
     paper = style.page(figure)
     paper.text(0.12, 0.2, "Change of each metric (columns) by training on each reward (rows)", va="center", fontsize=11)
-    pale_legend(figure, 0.3, 1.1 + tall * (len(table) + 1) + 0.3, "the reward itself")
+    pale_legend(figure, 0.3, 1.1 + tall * (len(table) + 1) + 0.3, "the reward itself", lengths=True)
     return figure
 
 
 def _draw_cell(axes: Axes, column: int, row: int, answer: Answer, own: bool) -> None:
     found, digits = effect(answer), _digits(answer.question.metric)
-    draw_cell(axes, column, row, found, own)
+    draw_cell(axes, column, row, answer, own)
     text = f"{answer.after:.{digits}f}\n{answer.all_seeds.value:+.{digits}f}"
     axes.text(column, row, text, ha="center", va="center", fontsize=9, weight="bold" if found else "normal")
 
@@ -85,8 +85,8 @@ def draw_trained_and_measured(results: Results) -> Figure:
             if (arm, task) not in cells:
                 continue
             answer = cells[arm, task]
-            found, one, own = effect(answer), answer.all_seeds, task in arms[arm].tasks
-            draw_cell(axes, column, row, found, own)
+            one, own = answer.all_seeds, task in arms[arm].tasks
+            draw_cell(axes, column, row, answer, own)
             axes.text(column, row - 0.14, f"{one.value:+.3f}", ha="center", va="center", fontsize=13, weight="bold")
             text = f"[{one.low:+.3f}, {one.high:+.3f}]\n{answer.before:.3f} → {answer.after:.3f}"
             axes.text(column, row + 0.22, text, ha="center", va="center", fontsize=8.5)

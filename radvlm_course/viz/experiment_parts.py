@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from radvlm_course.evaluation.tables import WITHOUT_DIRECTION
 from radvlm_course.experiments.arms import GROUNDING, REPORTS, Arm
 from radvlm_course.experiments.catalogue import EXPERIMENTS
 from radvlm_course.experiments.results import Answer, Results
+from radvlm_course.experiments.verdicts import effect
 from radvlm_course.viz import style
 
 __all__ = [
@@ -30,8 +32,9 @@ __all__ = [
 
 COLOURS = {1: style.BETTER, -1: style.WORSE, 0: "#8A8A8A"}
 PALE = {1: "#BFE5D9", -1: "#F1D9E5", 0: style.PALE}
+LENGTH = "#CFE5F4"  # another length, which is neither better nor worse
 MARKS = {1: "^", -1: "v", 0: "o"}
-MEANINGS = {1: "an effect upwards", -1: "an effect downwards", 0: "none shown"}
+MEANINGS = {1: "better", -1: "worse", 0: "no effect shown"}
 TASKS = {GROUNDING: "grounding", REPORTS: "reports"}
 
 
@@ -63,11 +66,13 @@ def own_gains(results: Results) -> list[tuple[Arm, Answer]]:
     return gains
 
 
-def draw_cell(axes: Axes, column: int, row: int, effect: int, framed: bool) -> None:
-    """A square of a grid whose cells are one unit wide and high, in the colour of its effect."""
+def draw_cell(axes: Axes, column: int, row: int, answer: Answer, framed: bool) -> None:
+    """A square of a grid whose cells are one unit wide and high, in the colour of the answer's effect."""
     edge, line = (style.INK, 1.6) if framed else ("none", 0.0)
-    place = (column - 0.48, row - 0.46)
-    axes.add_patch(Rectangle(place, 0.96, 0.92, facecolor=PALE[effect], edgecolor=edge, linewidth=line))
+    found = effect(answer)
+    neutral = found and answer.question.metric in WITHOUT_DIRECTION
+    colour = LENGTH if neutral else PALE[found]
+    axes.add_patch(Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, facecolor=colour, edgecolor=edge, linewidth=line))
 
 
 def marks_legend(figure: Figure, left: float, y: float, too_small: str = "too small to count") -> None:
@@ -81,11 +86,13 @@ def marks_legend(figure: Figure, left: float, y: float, too_small: str = "too sm
     legend_at(figure, handles, left, y, 5)
 
 
-def pale_legend(figure: Figure, left: float, y: float, framed: str) -> None:
-    """What the colours of cells mean, and what the frame does."""
+def pale_legend(figure: Figure, left: float, y: float, framed: str, lengths: bool = False) -> None:
+    """What the colours of cells mean, and what the frame does; ``lengths``: also that of another length."""
     handles = [Patch(facecolor=PALE[sign], edgecolor="#BBBBBB", label=text) for sign, text in MEANINGS.items()]
     handles.append(Patch(facecolor="white", edgecolor=style.INK, linewidth=1.6, label=framed))
-    legend_at(figure, handles, left, y, 4)
+    if lengths:
+        handles.append(Patch(facecolor=LENGTH, edgecolor="#BBBBBB", label="shorter or longer"))
+    legend_at(figure, handles, left, y, 5)
 
 
 def legend_at(figure: Figure, handles: Sequence[Line2D | Patch], left: float, y: float, columns: int) -> None:

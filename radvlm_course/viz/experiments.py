@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from radvlm_course.evaluation.tables import METRIC_TITLES
+from radvlm_course.evaluation.tables import METRIC_TITLES, WITHOUT_DIRECTION
 from radvlm_course.experiments.arms import GENERAL_BASE, Arm
 from radvlm_course.experiments.catalogue import METRICS
 from radvlm_course.experiments.results import Answer, Results
@@ -23,6 +23,7 @@ __all__ = [
     "draw_before_and_after",
     "draw_gain_against_start",
     "experiment_pictures",
+    "picture_kinds",
     "show_experiment",
 ]
 
@@ -36,24 +37,28 @@ _STARTS = {"start: sft_early": "early SFT", "start: sft": "SFT"}
 
 def show_experiment(results: Results) -> Figure:
     """The picture that answers the experiment's question; :func:`draw_answers` where it has no other."""
-    return next(iter(experiment_pictures(results).values()))
+    return next(iter(_drawers(results.experiment).values()))(results)
 
 
 def experiment_pictures(results: Results) -> dict[str, Figure]:
     """Name -> picture, the most telling first."""
-    own: dict[str, tuple[str, Callable[[Results], Figure]]] = {
-        "matched_rl": ("before_and_after", draw_before_and_after),
-        "reward_choice": ("metrics_by_reward", draw_metrics_by_reward),
-        "sft_matters": ("gain_against_start", draw_gain_against_start),
-        "cross_task": ("trained_and_measured", draw_trained_and_measured),
+    return {kind: draw(results) for kind, draw in _drawers(results.experiment).items()}
+
+
+def picture_kinds(experiment: str) -> tuple[str, ...]:
+    """The names that :func:`experiment_pictures` gives; draws nothing."""
+    return tuple(_drawers(experiment))
+
+
+def _drawers(experiment: str) -> dict[str, Callable[[Results], Figure]]:
+    differences = {"differences": draw_answers}
+    own: dict[str, dict[str, Callable[[Results], Figure]]] = {
+        "matched_rl": {"before_and_after": draw_before_and_after, **differences},
+        "reward_choice": {"metrics_by_reward": draw_metrics_by_reward},  # 28 questions, too many rows
+        "sft_matters": {"gain_against_start": draw_gain_against_start, **differences},
+        "cross_task": {"trained_and_measured": draw_trained_and_measured, **differences},
     }
-    pictures = {}
-    if results.experiment in own:
-        name, draw = own[results.experiment]
-        pictures[name] = draw(results)
-    if results.experiment != "reward_choice":  # 28 questions, which the grid shows better
-        pictures["differences"] = draw_answers(results)
-    return pictures
+    return own.get(experiment, differences)
 
 
 @style.styled
@@ -71,7 +76,7 @@ def draw_answers(results: Results, title: str = "") -> Figure:
     if not panels:
         raise ValueError("expected at least one answer, found none")
     label = max(style.text_width(answer.question.title, 9) for answer in results.answers) + 0.3
-    wide, above, below, top = 4.3, 0.42, 0.45, 0.4
+    wide, above, below, top = 4.3, 0.42, 0.6, 0.4
     height = top + sum(above + _ROW * len(rows) + below for rows in panels.values()) + 0.3
     figure = style.new_figure(label + wide + 0.25, height)
     style.page(figure).text(0.12, 0.2, title or results.title, va="center", fontsize=11)
@@ -80,6 +85,8 @@ def draw_answers(results: Results, title: str = "") -> Figure:
         axes = style.axes_at(figure, label, y + above, wide, _ROW * len(rows))
         axes.set_title(f"{TASKS.get(task, task)}: {METRIC_TITLES.get(metric, metric)}", pad=6)
         _draw_rows(axes, rows)
+        if metric not in WITHOUT_DIRECTION:
+            axes.set_xlabel("difference; to the right is better", fontsize=8.5)
         y += above + _ROW * len(rows) + below
     marks_legend(figure, 0.1, y + 0.05)
     return figure
@@ -122,11 +129,11 @@ def draw_before_and_after(results: Results) -> Figure:
     gains = own_gains(results)
     modes = {False: "direct", True: "thinking"}
     wide, tall, gap = 2.6, 2.2, 1.55
-    figure = style.new_figure(0.8 + 2 * (wide + gap), 0.75 + 2 * (tall + 0.75) + 0.2)
+    figure = style.new_figure(0.8 + 2 * (wide + gap), 0.95 + 2 * (tall + 0.75) - 0.35)
     for row, task in enumerate(TASKS):
         top = max((max(a.before, a.after) for arm, a in gains if arm.tasks == (task,)), default=1.0)
         for column, (thinks, mode) in enumerate(modes.items()):
-            axes = style.axes_at(figure, 0.8 + column * (wide + gap), 0.75 + row * (tall + 0.75), wide, tall)
+            axes = style.axes_at(figure, 0.8 + column * (wide + gap), 0.95 + row * (tall + 0.75), wide, tall)
             axes.set_title(f"{TASKS[task]}, {mode}", pad=8)
             shown = [(arm, answer) for arm, answer in gains if arm.tasks == (task,) and arm.thinking == thinks]
             _draw_slopes(axes, shown)
@@ -136,8 +143,9 @@ def draw_before_and_after(results: Results) -> Figure:
             axes.grid(axis="y")
             axes.set_axisbelow(True)
     handles = [Line2D([], [], marker=mark, color=colour, label=name) for name, colour, mark in _BASES.values()]
+    handles.append(Line2D([], [], marker="o", color=style.INK, markerfacecolor="white", linewidth=0, label="a seed"))
     style.page(figure).text(0.12, 0.18, results.title, va="center", fontsize=11)
-    legend_at(figure, handles, 0.7, 0.42, 2)
+    legend_at(figure, handles, 0.7, 0.45, 3)
     return figure
 
 
@@ -146,7 +154,16 @@ def _draw_slopes(axes: Axes, shown: Sequence[tuple[Arm, Answer]]) -> None:
         _, colour, mark = _BASES[arm.start]
         axes.plot([0, 1], [answer.before, answer.after], color=colour, linewidth=2.2, marker=mark, markersize=7)
         seeds = [answer.before + item.value for item in answer.seeds.values()]
-        axes.plot([1] * len(seeds), seeds, "o", color=colour, markerfacecolor="white", markersize=3.5, zorder=3)
+        axes.plot([0.9] * len(seeds), seeds, "o", color=colour, markerfacecolor="white", markersize=3.5, zorder=3)
+        axes.annotate(
+            f"{answer.before:.3f}",
+            (0, answer.before),
+            xytext=(0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
+            color=colour,
+        )
         axes.annotate(
             f"{answer.after:.3f} ({answer.all_seeds.value:+.3f})",
             (1, answer.after),
@@ -167,27 +184,28 @@ def draw_gain_against_start(results: Results) -> Figure:
         ValueError: the experiment compares no arm with its own start.
     """
     gains = own_gains(results)
-    figure = style.new_figure(6.4, 3.9)
+    figure = style.new_figure(6.4, 4.1)
     axes = style.axes_at(figure, 0.85, 0.5, 5.2, 2.75)
     axes.axhspan(-LEAST, LEAST, color=style.PALE, zorder=0)
     axes.axhline(0, color="#555555", linewidth=1)
+    starts = [answer.before for _, answer in gains]
+    room = max(0.1, max(starts) - min(starts))
     for _, answer in gains:
         found, one = effect(answer), answer.all_seeds
         axes.plot([answer.before] * 2, [one.low, one.high], color=COLOURS[found], linewidth=2)
         axes.plot([answer.before], [one.value], MARKS[found], color=COLOURS[found], markersize=8)
         for item in answer.seeds.values():
-            axes.plot([answer.before], [item.value], "o", color=style.INK, markerfacecolor="white", markersize=3.5)
+            beside = answer.before - 0.025 * room
+            axes.plot([beside], [item.value], "o", color=style.INK, markerfacecolor="white", markersize=3.5)
         name = _STARTS.get(answer.question.before, answer.question.before.removeprefix("start: "))
         axes.annotate(
-            f"{name}: {answer.before:.3f} → {answer.after:.3f}",
+            f"{name}: {answer.before:.3f} → {answer.after:.3f} ({one.value:+.3f})",
             (answer.before, one.value),
             xytext=(9, 0),
             textcoords="offset points",
             va="center",
             fontsize=9,
         )
-    starts = [answer.before for _, answer in gains]
-    room = max(0.1, max(starts) - min(starts))
     metric = METRIC_TITLES[gains[0][1].question.metric]
     axes.set(xlim=(min(starts) - 0.15 * room, max(starts) + 0.75 * room))
     axes.set(xlabel=f"{metric} before GRPO: the strength of the start", ylabel="gain by GRPO")
@@ -195,5 +213,5 @@ def draw_gain_against_start(results: Results) -> Figure:
     axes.margins(y=0.2)
     axes.grid(axis="y")
     axes.set_axisbelow(True)
-    marks_legend(figure, 0.1, 3.75)
+    marks_legend(figure, 0.1, 3.95)
     return figure
