@@ -5,6 +5,7 @@ The claims are in :mod:`radvlm_course.experiments.paper_claims`, the rule in :mo
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -62,11 +63,16 @@ def judge_claim(claim: Claim, answers: Mapping[str, Answer]) -> Judgement:
     return Judgement(claim, "reproduced", "; ".join(finding.words for finding in findings), findings)
 
 
-def read_aloud(results: Results) -> str:
-    """The experiment in words: its question, and each claim with the paper's numbers and the verdict."""
+def read_aloud(results: Results, width: int = 110) -> str:
+    """The experiment in words: its question, and each claim with the paper's numbers and the verdict.
+
+    Args:
+        width: of a line, in characters.
+    """
     lines = [results.title, ""]
     for number, item in enumerate(judge(results), start=1):
         paper = item.claim.paper()
-        lines.append(f"{number}. The paper: {item.claim.sentence}{f' [{paper}]' if paper else ''}")
-        lines.append(f"   Here: {item.verdict}. {item.reason[:1].upper()}{item.reason[1:]}.")
+        said = f"{number}. The paper: {item.claim.sentence}{f' [{paper}]' if paper else ''}"
+        found = f"   Here: {item.verdict.upper()}. {item.reason[:1].upper()}{item.reason[1:]}."
+        lines += [textwrap.fill(text, width, subsequent_indent="   ") for text in (said, found)]
     return "\n".join(lines)

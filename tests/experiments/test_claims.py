@@ -94,11 +94,17 @@ def test_the_shortening_reward_is_judged_by_words_and_by_findings(made_results: 
 
 
 def test_read_aloud_has_the_papers_numbers_and_ours() -> None:
-    text = read_aloud(stored_results("thinking"))
+    text = read_aloud(stored_results("thinking"), width=90)
     assert text.startswith("Does explicit thinking help?")
-    assert "Abnormality 45.9 → 43.9 (table 2, visual grounding)" in text
-    assert "ROUGE-L 29.9 → 30.0" in text
-    assert text.count("   Here: ") == 2
+    assert max(map(len, text.splitlines())) <= 90
+    assert [line.split(".")[0] for line in text.splitlines() if line.startswith("   Here: ")] == [
+        "   Here: NOT TESTABLE AT THIS SIZE",
+        "   Here: REPRODUCED",
+    ]
+    unbroken = " ".join(text.split())
+    assert "Abnormality 45.9 → 43.9 (table 2, visual grounding)" in unbroken
+    assert "ROUGE-L 29.9 → 30.0" in unbroken
+    assert "thinking - direct -0.008 [-0.013, -0.002] (seeds -0.009, -0.008, -0.006)" in unbroken
 
 
 def test_the_stored_comparison_of_thinking_reproduces_reports_and_leaves_grounding_open() -> None:
