@@ -68,9 +68,10 @@ def rule_in_words() -> str:
         f"in sign, and its size is at least {LEAST:g} in the metric's unit (of a length: {LEAST_LENGTH:.0%} of the "
         'length before). "Reproduced": all that the claim expects is shown. "Not reproduced": the opposite is shown, '
         'or the interval leaves no room for an effect of that size. "Not testable at this size": neither, or '
-        "something that the claim rests on is lacking; the reason is given. One gain is larger than another if it is "
-        "by that size in the mean, larger in every seed, and the two intervals do not overlap. No gain is shown if "
-        "the interval ends below that size, unchanged if it also begins above its negative."
+        "something that the claim rests on is lacking (RL that gained nothing, a start that earns next to nothing); "
+        "the reason is given. One gain is larger than another if it is by that size in the mean, larger in every seed, "
+        "and the two intervals do not overlap. No gain is shown if the interval ends below that size, unchanged if it "
+        "also begins above its negative."
     )
 
 
@@ -120,6 +121,8 @@ def _outcome(expects: Expectation, answer: Answer) -> tuple[Outcome, str]:
         reach = interval.high if wanted > 0 else -interval.low
         if found:
             return ("shown", said) if found == wanted else ("opposite", f"{said}: the opposite direction")
+        if reach < least and _earns_nothing(answer) and wanted > 0:
+            return "open", f"{said}: the start earns {answer.before:.3f}, next to nothing that RL could reinforce"
         if reach < least:
             return "excluded", f"{said}: {_size(answer)} or more is excluded"
         return "open", f"{said}: {_missing(answer)}"
@@ -142,6 +145,11 @@ def _clearly_larger(one: Answer, other: Answer) -> bool:
     apart = one.all_seeds.value - other.all_seeds.value >= max(least_effect(one), least_effect(other))
     every_seed = all(one.seeds[seed].value > other.seeds[seed].value for seed in one.seeds)
     return apart and every_seed and one.all_seeds.low > other.all_seeds.high
+
+
+def _earns_nothing(answer: Answer) -> bool:
+    """Whether this is the gain of a start whose answers are worth nothing, so that no group has a better one."""
+    return answer.question.before.startswith("start: ") and answer.before < least_effect(answer)
 
 
 def _missing(answer: Answer) -> str:

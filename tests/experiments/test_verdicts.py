@@ -86,6 +86,16 @@ def test_what_each_expectation_makes_of_an_answer(expects: str, answer: Answer, 
     assert said in found.words
 
 
+def test_a_start_that_earns_nothing_leaves_the_question_open_unless_rl_gains_all_the_same() -> None:
+    nothing = made(0.0, 0.0, 0.0, before=0.003)
+    found = check_answers(Check("higher", "gain"), {"gain": nothing})
+    assert found.outcome == "open"
+    assert "the start earns 0.003, next to nothing that RL could reinforce" in found.words
+    gained = made(0.05, 0.03, 0.07, before=0.003)
+    assert check_answers(Check("higher", "gain"), {"gain": gained}).outcome == "shown"
+    assert check_answers(Check("lower", "gain"), {"gain": nothing}).outcome == "excluded"
+
+
 @pytest.mark.parametrize(
     ("one", "other", "outcome"),
     [
