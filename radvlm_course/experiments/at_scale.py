@@ -162,7 +162,9 @@ def _shown_variant(found: AtScale) -> str:
     if not found.variant:
         return "none"
     start = found.overrides[f"{found.stage}.start"]
-    return f"`{found.variant}`" + (f", its model being `{start}`" if start == STARTS["early"][0] else "")
+    return f"`{found.variant}`" + (
+        f" with `actor_rollout_ref.model.path={start}`" if start == STARTS["early"][0] else ""
+    )
 
 
 def _command(stage: str, run: str, overrides: Mapping[str, Any]) -> str:
