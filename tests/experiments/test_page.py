@@ -51,11 +51,11 @@ def test_a_training_that_two_experiments_share_counts_once(made_results: Make) -
 
 def test_the_page_keeps_what_stands_around_the_markers(tmp_path: Path, made_results: Make) -> None:
     page = tmp_path / "experiments.md"
-    page.write_text("# Mine\n\n<!-- experiments: begin -->\nold\n<!-- experiments: end -->\n\nthe end\n")
+    page.write_text("# Mine\n\n<!-- experiments: begin -->\nof last year\n<!-- experiments: end -->\n\nthe end\n")
     results = {"cross_task": made_results("cross_task")}
     pictures = write_page(page, results)
     text = page.read_text(encoding="utf-8")
-    assert text.startswith("# Mine\n") and text.endswith("\n\nthe end\n") and "old" not in text
+    assert text.startswith("# Mine\n") and text.endswith("\n\nthe end\n") and "of last year" not in text
     assert page_block(results) in text
     assert [path.name for path in pictures] == picture_names(results["cross_task"])
     assert {picture_digest(path) for path in pictures} == {results_digest(results["cross_task"])}

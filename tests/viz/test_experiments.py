@@ -25,7 +25,9 @@ def test_every_experiment_has_whole_pictures(name, made_results, helpers):
     for figure in pictures.values():
         assert helpers.inside(figure)
         assert helpers.texts(figure)
-    assert helpers.texts(show_experiment(results)) == helpers.texts(next(iter(pictures.values())))
+    shown = show_experiment(results)
+    assert helpers.inside(shown)  # draws it: ticks are made that late
+    assert helpers.texts(shown) == helpers.texts(next(iter(pictures.values())))
 
 
 def test_answers_are_marked_by_the_rule_and_each_seed_is_a_dot(made_results, helpers):
