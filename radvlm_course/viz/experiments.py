@@ -51,7 +51,7 @@ def picture_kinds(experiment: str) -> tuple[str, ...]:
 
 
 def _drawers(experiment: str) -> dict[str, Callable[[Results], Figure]]:
-    differences = {"differences": draw_answers}
+    differences: dict[str, Callable[[Results], Figure]] = {"differences": draw_answers}
     own: dict[str, dict[str, Callable[[Results], Figure]]] = {
         "matched_rl": {"before_and_after": draw_before_and_after, **differences},
         "reward_choice": {"metrics_by_reward": draw_metrics_by_reward},  # 28 questions, too many rows
