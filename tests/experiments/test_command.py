@@ -55,5 +55,5 @@ def test_the_page_is_asked_for_alone(others: list[str], tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected a folder .*nothing, found none"):
+    with pytest.raises(ValueError, match=r"expected a folder .*nothing, found none"):
         command.run(options_of("--page", str(tmp_path / "nothing" / "page.md")))
