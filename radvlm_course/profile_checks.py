@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from radvlm_course.settings import ProfileError
+from radvlm_course.records import TASKS
+from radvlm_course.settings import ProfileError, close_matches
 
 if TYPE_CHECKING:
     from radvlm_course.profiles import Profile
 
-__all__ = ["GRPO_STAGES", "STAGES", "check_batches", "check_vision", "updates_per_generation"]
+__all__ = ["GRPO_STAGES", "STAGES", "check_batches", "check_starts", "check_vision", "updates_per_generation"]
 
 GRPO_STAGES = ("grpo_grounding", "grpo_reports")
 STAGES = ("sft", *GRPO_STAGES)
+STARTS = ("base", "sft", "sft_early", "cold_start")
 
 
 def check_vision(profile: Profile, source: str) -> None:
@@ -32,6 +34,27 @@ def check_vision(profile: Profile, source: str) -> None:
                 f"{source}: {stage}.freeze_vision is {str(frozen).lower()} and model.adapter.vision is "
                 f"{adapter.vision!r}: expected them to say the same"
             )
+
+
+def check_starts(profile: Profile, source: str) -> None:
+    """A GRPO stage starts from a stage that leaves a model, or from elsewhere, and trains on tasks that exist.
+
+    Raises:
+        ProfileError: names the stage and what it may be.
+    """
+    for stage in GRPO_STAGES:
+        settings = getattr(profile, stage)
+        if settings.start is not None and "/" not in settings.start and settings.start not in STARTS:
+            raise ProfileError(
+                f"{source}: {stage}.start is {settings.start!r}{close_matches(settings.start, STARTS)}: expected a "
+                f"stage of {', '.join(STARTS)}, a folder like ./{settings.start}, or a name on the hub"
+            )
+        for task in settings.tasks or ():
+            if task not in TASKS:
+                raise ProfileError(
+                    f"{source}: {stage}.tasks names {task!r}{close_matches(task, TASKS)}: expected some of "
+                    f"{', '.join(TASKS)}"
+                )
 
 
 def check_batches(profile: Profile, processes: int, source: str) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 
 from radvlm_course.model_settings import AdapterSettings, ModelSettings, QuantisationSettings, check_model_settings
-from radvlm_course.profile_checks import check_batches, check_vision
+from radvlm_course.profile_checks import check_batches, check_starts, check_vision
 from radvlm_course.rewards.choices import check_choices, read_choices
 from radvlm_course.settings import (
     ProfileError,
@@ -173,6 +173,9 @@ class GrpoSettings:
         thinking: ask for a thought first, and start from the cold start's model; rewards judge the response alone.
         encode_once: the vision tower sees each distinct film of a batch once, not once for every completion; exact
             (:mod:`radvlm_course.models.vision_speed`).
+        start: the model to start from: a stage of the run (``base``, ``sft``, ``sft_early``, ``cold_start``), a folder,
+            or a name on the hub; null: the SFT's model, or the cold start's if ``thinking``.
+        tasks: whose prompts to train on; null: the stage's own task. With several, ``reward`` needs one for each.
     """
 
     reward: str | dict[str, Any]
@@ -182,6 +185,8 @@ class GrpoSettings:
     muon_learning_rate: float | None = field(default=None, metadata=limits(0))
     thinking: bool = False
     encode_once: bool = field(default=True, metadata=limits(silent_default=True))
+    start: str | None = field(default=None, metadata=limits(silent_default=True))
+    tasks: list[str] | None = field(default=None, metadata=limits(silent_default=True))
 
 
 @dataclass(frozen=True)
@@ -361,6 +366,7 @@ def _check_together(profile: Profile, source: str) -> None:
         raise ProfileError(f"{source}: curate.image_size must be given for curate.source 'phantom'")
     check_vision(profile, source)
     check_batches(profile, max(profile.requires.gpus, 1), source)
+    check_starts(profile, source)
     for name in ("grpo_grounding", "grpo_reports"):
         try:
             read_choices(getattr(profile, name).reward)

@@ -61,10 +61,10 @@ def obstacles(profile: Profile, machine: Machine | None = None) -> list[str]:
     found = []
     if profile.requires.gpus:
         found += _missing_gpus(profile, machine or quick_look())
-    if profile.model.name_or_path is not None:
+    if wanted := _named_models(profile):
         from radvlm_course.models.availability import missing_weights
 
-        found.append(missing_weights(profile.model.name_or_path))
+        found += [missing_weights(name) for name in wanted]
     if profile.model.quantisation is not None and importlib.util.find_spec("bitsandbytes") is None:
         found.append(
             "weights in four bits need bitsandbytes, which is not installed: pip install -c constraints/gpu.txt -e "
@@ -72,6 +72,13 @@ def obstacles(profile: Profile, machine: Machine | None = None) -> list[str]:
         )
     found.append(_missing_data(profile))
     return [line for line in found if line]
+
+
+def _named_models(profile: Profile) -> list[str]:
+    """Models from outside of the run: the profile's own, and those that a GRPO stage starts from."""
+    starts = [getattr(profile, stage).start or "" for stage in GRPO_STAGES]
+    named = [profile.model.name_or_path, *(start for start in starts if "/" in start)]
+    return [name for name in dict.fromkeys(named) if name is not None]
 
 
 def _missing_gpus(profile: Profile, machine: Machine) -> list[str]:

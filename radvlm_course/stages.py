@@ -9,7 +9,8 @@
 A stage reads the folder of the stage before it and writes its own (see :mod:`radvlm_course.runs`).
 A finished stage is not repeated; a killed one resumes. ``base`` exists only for the tiny model: it
 makes the tokenizer and the vision tower that a real Qwen3-VL brings along. ``cold_start`` teaches the
-thinking mode; a GRPO stage starts from it if its settings say ``thinking``.
+thinking mode; a GRPO stage starts from it if its settings say ``thinking``, and from elsewhere if they
+name a ``start``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radvlm_course.models.unsloth import prepare_engine
+from radvlm_course.profile_checks import STARTS
 from radvlm_course.profiles import ColdStartSettings, Profile, load_profile
 from radvlm_course.readiness import check_profile, check_ready
 from radvlm_course.records import Example, Study, read_jsonl, write_jsonl
@@ -70,7 +72,7 @@ class Course:
         if self.run.is_finished(stage):
             return self.run.folder / stage
         check_ready(self.profile)
-        for needed in (*_NEEDS[stage], *(("cold_start",) if self._thinks(stage) else ())):
+        for needed in self._needed(stage):
             if needed in self.stages():
                 self.ensure(needed)
         started = time.perf_counter()
@@ -98,14 +100,27 @@ class Course:
         """The model that cold start and GRPO start from: ``sft``, or ``sft_early`` where the profile keeps one."""
         return EARLY if self.profile.sft.has_early_model() else "sft"
 
+    def start_of(self, stage: str) -> str:
+        """What a GRPO stage starts from: a stage of this run, a folder, or a name on the hub."""
+        settings = getattr(self.profile, stage)
+        if settings.start == "base" and self.profile.model.name_or_path is not None:
+            return self.profile.model.name_or_path
+        return settings.start or ("cold_start" if settings.thinking else self.grpo_start())
+
     def cold_start_settings(self) -> ColdStartSettings:
         """The profile's section. Raises ValueError if it has none."""
         if self.profile.cold_start is None:
             raise ValueError(f"profile {self.profile.name!r} has no section cold_start: add it, or leave the stage out")
         return self.profile.cold_start
 
+    def _needed(self, stage: str) -> tuple[str, ...]:
+        start = getattr(getattr(self.profile, stage, None), "start", None)
+        if start is not None:
+            return ("curate",) if "/" in start else ("sft" if start == EARLY else start,)
+        return (*_NEEDS[stage], *(("cold_start",) if self._thinks(stage) else ()))
+
     def _thinks(self, stage: str) -> bool:
-        """Whether a GRPO stage asks for thoughts, and so starts from the cold start's model."""
+        """Whether a GRPO stage asks for thoughts, and so starts from the cold start's model if no other is named."""
         return getattr(getattr(self.profile, stage, None), "thinking", False)
 
     def examples(self, split: str, task: str | None = None) -> list[Example]:
@@ -269,9 +284,10 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
     profile = course.profile
     settings = getattr(profile, stage)
     folder = course.run.begin(stage, {stage: plain_values(settings), "seed": profile.seed})
-    examples = course.examples("train", task)
+    examples = [example for each in settings.tasks or (task,) for example in course.examples("train", each)]
     _silence_progress(course)
-    start = course.run.model_folder("cold_start" if settings.thinking else course.grpo_start())
+    named = course.start_of(stage)
+    start = course.run.model_folder(named) if named in STARTS else named
     rollouts = settings.prompts_per_step * settings.trainer.get("num_generations", 8)
     updates = settings.trainer.get("steps_per_generation", 1)
     options = {

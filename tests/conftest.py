@@ -55,6 +55,36 @@ def small_course():
     return dict(SMALL_COURSE)
 
 
+@pytest.fixture(scope="session")
+def made_results():
+    """Results of an experiment of the catalogue, made up: title of a question -> (difference, half its interval)."""
+    from radvlm_course.evaluation.statistics import Interval
+    from radvlm_course.experiments.arms import Budget
+    from radvlm_course.experiments.catalogue import EXPERIMENTS
+    from radvlm_course.experiments.results import Answer, Results
+
+    def make(name, changes=None, before=0.4, seeds=(-0.004, 0.0, 0.004), usual=(0.05, 0.01), seconds=100.0):
+        experiment = EXPERIMENTS[name]
+
+        def answer(question):
+            value, half = (changes or {}).get(question.title, usual)
+            single = {
+                seed: Interval(value + shift, value + shift - 2 * half, value + shift + 2 * half, 20, 10)
+                for seed, shift in enumerate(seeds)
+            }
+            pooled = Interval(value, value - half, value + half, 20 * len(seeds), 10)
+            level = 20.0 if question.metric == "words" else before
+            return Answer(question, single, pooled, level, level + value, 20, 10)
+
+        budget = Budget(steps=experiment.steps, seeds=tuple(range(len(seeds))))
+        answers = tuple(answer(question) for question in experiment.questions)
+        times = {arm.name: seconds for arm in experiment.arms}
+        command = f"python -m radvlm_course experiments {name}"
+        return Results(name, experiment.title, experiment.paper, command, budget, answers, {}, {}, times)
+
+    return make
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many bad inputs the readers were given: results carry the counts, from this process or from workers."""
     reports = [report for found in terminalreporter.stats.values() for report in found]

@@ -50,6 +50,32 @@ def test_batches_that_do_not_fit_are_refused_with_what_would(override, message):
         load_profile("gpu-24gb", override)
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"grpo_reports.start": "sft_erly"}, r"grpo_reports\.start is 'sft_erly' \(did you mean sft_early"),
+        (
+            {"grpo_reports.start": "model"},
+            r"expected a stage of base, sft, sft_early, cold_start, a folder like \./model",
+        ),
+        ({"grpo_grounding.tasks": ["reports"]}, r"grpo_grounding\.tasks names 'reports'.*expected some of"),
+    ],
+)
+def test_a_start_or_a_task_that_does_not_exist_is_refused(override, message):
+    with pytest.raises(ProfileError, match=message):
+        load_profile("laptop", override)
+
+
+@pytest.mark.parametrize("start", ["base", "sft", "sft_early", "cold_start", "./mine", "Qwen/Qwen3-VL-8B-Thinking"])
+def test_a_stage_may_start_from_a_stage_a_folder_or_a_name_on_the_hub(start):
+    assert load_profile("laptop", {"grpo_reports.start": start}).grpo_reports.start == start
+
+
+def test_settings_written_before_a_stage_could_name_its_start_are_still_equal():
+    assert {"start", "tasks"}.isdisjoint(load_profile("laptop").to_dict()["grpo_reports"])
+    assert load_profile("laptop", {"grpo_reports.start": "sft"}).to_dict()["grpo_reports"]["start"] == "sft"
+
+
 def test_another_number_of_processes_needs_other_batches():
     profile = load_profile("multi-gpu")
     check_batches(profile, 8, "here")

@@ -103,6 +103,14 @@ def test_missing_weights_and_data_are_named_with_the_commands(tmp_path, monkeypa
     assert obstacles(profile, WORKSTATION) == [data]
 
 
+def test_the_model_that_a_stage_starts_from_must_be_there(weights, data, tmp_path):
+    there = loaded("gpu-24gb", weights, data, **{"grpo_reports.start": str(weights), "grpo_grounding.start": "sft"})
+    assert obstacles(there, WORKSTATION) == []
+    missing = loaded("gpu-24gb", weights, data, **{"grpo_reports.start": str(tmp_path / "nothing")})
+    (line,) = obstacles(missing, WORKSTATION)
+    assert line.startswith(f"{tmp_path / 'nothing'}: expected a folder with a model")
+
+
 def test_datasets_may_lie_elsewhere_or_be_left_out(tmp_path, weights):
     root, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
     (root / "open_i").mkdir(parents=True)

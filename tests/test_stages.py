@@ -122,6 +122,39 @@ def test_grpo_with_thoughts_starts_from_the_cold_starts_model_and_asks_for_thoug
     assert any("/think" in row for row in pq_prompts(folder))
 
 
+def test_grpo_starts_where_its_settings_say_on_the_tasks_they_name(finished, small_course):
+    both = ["abnormality_grounding", "report_generation"]
+    overrides = {
+        **small_course,
+        "curate.root": finished.profile.curate.root,
+        "grpo_grounding.start": "base",
+        "grpo_grounding.tasks": both,
+        "grpo_grounding.reward": {"soft_f1": 1.0, "gleu": 1.0},
+        "grpo_reports.start": str(finished.run.folder / "sft" / "model"),
+    }
+    elsewhere = open_course("laptop", "elsewhere", overrides, root=finished.run.folder.parent, progress=False)
+    for stage in ("curate", "base"):
+        (elsewhere.run.folder / stage).symlink_to(finished.run.folder / stage, target_is_directory=True)
+    elsewhere.ensure("grpo_grounding")
+    elsewhere.ensure("grpo_reports")
+    assert not elsewhere.run.is_finished("sft")
+    summaries = {stage: elsewhere.run.summary(stage) for stage in ("grpo_grounding", "grpo_reports")}
+    assert summaries["grpo_grounding"]["start"] == str(elsewhere.run.folder / "base" / "model")
+    assert summaries["grpo_reports"]["start"] == str(finished.run.folder / "sft" / "model")
+    counts = {task: len(finished.examples("train", task)) for task in both}
+    assert summaries["grpo_grounding"]["prompts"] == sum(counts.values())
+    assert summaries["grpo_reports"]["prompts"] == counts["report_generation"]
+
+
+def test_the_base_of_a_pretrained_model_is_that_model():
+    from radvlm_course.profiles import load_profile
+    from radvlm_course.stages import Course
+
+    paper = Course(load_profile("paper", {"grpo_reports.start": "base"}), run=None)
+    assert paper.start_of("grpo_reports") == "Qwen/Qwen3-VL-8B-Instruct"
+    assert paper.start_of("grpo_grounding") == "sft"
+
+
 def pq_prompts(folder):
     import pyarrow.parquet as pq
 

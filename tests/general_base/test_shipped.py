@@ -55,7 +55,9 @@ def test_an_added_file_is_refused_and_a_lacking_one_named(made: Path) -> None:
 
 
 def test_without_a_record_the_command_is_told(tmp_path: Path, package: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"found no made\.json: make it with python -m radvlm_course general-base"):
+    with pytest.raises(
+        FileNotFoundError, match=r"found no made\.json: make it with python -m radvlm_course general-base"
+    ):
         shipped_base()
 
 
