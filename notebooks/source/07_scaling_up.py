@@ -308,7 +308,8 @@ print(f"at {price_per_gpu_hour:g} a GPU hour:            {low:,.0f} to {high:,.0
 from radvlm_course.models.compute import Assumptions
 
 lengths = {
-    tokens: tier_costs(pairs, tiers=["paper"], assumptions=Assumptions(answer_tokens=tokens)) for tokens in (64, 256, 512)
+    tokens: tier_costs(pairs, tiers=["paper"], assumptions=Assumptions(answer_tokens=tokens))
+    for tokens in (64, 256, 512)
 }
 draw_phases(
     {f"answers of {tokens} tokens": found[2].time for tokens, found in lengths.items()},

@@ -18,8 +18,8 @@ from radvlm_course.viz.curves import Panel, grpo_curves
 __all__ = ["WATCH_PANELS", "draw_memory", "draw_phases", "draw_token_budget", "watch_curves"]
 
 _ROW = 0.34  # inches
-_COLOURS = (*style.SERIES, style.TRUTH, style.PREDICTION, "#7B4EA3", "#A6761D", "#999999")
-_COLOURS = (*_COLOURS, "#7FC97F", "#F4A6A6", "#1B4F5C", "#C9B2E0", "#8C2D04")
+_MORE = ("#7B4EA3", "#A6761D", "#999999", "#7FC97F", "#F4A6A6", "#1B4F5C", "#C9B2E0", "#8C2D04")
+_COLOURS = (*style.SERIES, style.TRUTH, style.PREDICTION, *_MORE)
 
 WATCH_PANELS = (
     Panel("Reward (higher is better)", {"reward": "reward"}, "flat from the start: see the spread"),
