@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from typing import Any
 from radvlm_course.evaluation.provenance import ABOUT_FILE
 from radvlm_course.evaluation.published import PublishedColumn, PublishedTable
 from radvlm_course.evaluation.ranks import RankRange, rank_ranges
+from radvlm_course.evaluation.score import Scores
 from radvlm_course.evaluation.statistics import Interval
+from radvlm_course.records import Example
 
-__all__ = ["OurScores", "SideBySide", "beside_paper", "read_our_scores"]
+__all__ = ["OurScores", "SideBySide", "beside_paper", "our_scores", "read_our_scores"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,24 @@ def read_our_scores(path: str | os.PathLike[str]) -> OurScores:
         return OurScores(str(values["model"]), tasks, _sources(file.parent), _example_ids(file.parent))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file}: expected the scores that evaluate score writes: {error!r}") from error
+
+
+def our_scores(scores: Scores, examples: Iterable[Example], name: str = "") -> OurScores:
+    """Scores in memory, with the datasets of the examples that they are about.
+
+    Args:
+        examples: at least those that were scored. name: to show; by default the model's.
+
+    Raises:
+        KeyError: a scored example is not given.
+    """
+    source_of = {example.id: example.source for example in examples}
+    found: dict[str, set[str]] = {task: set() for task in scores.tasks}
+    for row in scores.rows:
+        found[row["task"]].add(row["example_id"])
+    sources = {task: tuple(sorted({source_of[one] for one in ids} - {""})) for task, ids in found.items()}
+    ids = {task: frozenset(some) for task, some in found.items()}
+    return OurScores(name or scores.model, scores.tasks, sources, ids)
 
 
 def _sources(folder: Path) -> dict[str, tuple[str, ...]]:

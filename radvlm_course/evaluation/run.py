@@ -2,7 +2,8 @@
 
 ``predictions/<model>.jsonl`` (resumable), ``scores/<model>/``, ``differences.json`` (paired, each
 model against the one that GRPO started from) and ``results.md``. The priors answer without
-looking at the film: whatever they score is what a model gets for free.
+looking at the film: whatever they score is what a model gets for free. COCO's tool is asked as well
+(:mod:`~radvlm_course.evaluation.coco`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from radvlm_course.evaluation.baselines import priors
+from radvlm_course.evaluation.box_tables import box_tables
 from radvlm_course.evaluation.predictions import Prediction, PredictionWriter, read_predictions
 from radvlm_course.evaluation.reports import phantom_labeller
 from radvlm_course.evaluation.score import REPORT_TASK, Scores, compare, score
@@ -53,7 +55,7 @@ def evaluate_models(
         file = folder / "predictions" / f"{name}.jsonl"
         limit = max_thinking_tokens if name in thinking else max_new_tokens
         _predict(name, path, test, file, batch_size, limit, max_pixels, name in thinking, progress)
-        scores[name] = score(test, read_predictions(file), seed=seed)
+        scores[name] = score(test, read_predictions(file), coco=True, seed=seed)
         scores[name].write(folder / "scores" / name)
     others = [name for name in models if name != reference and reference in models]
     differences = {f"{name} - {reference}": compare(scores[reference], scores[name], seed=seed) for name in others}
@@ -84,7 +86,7 @@ def prior_scores(train: Sequence[Example], test: Sequence[Example], folder: Path
         with PredictionWriter(file) as writer:
             for prediction in predictions:
                 writer.write(prediction)
-        scores[name] = score(asked, read_predictions(file), seed=seed)
+        scores[name] = score(asked, read_predictions(file), coco=True, seed=seed)
         scores[name].write(folder / "scores" / slug)
     return scores
 
@@ -133,4 +135,6 @@ def _write_results(scores: Mapping[str, Scores], differences: Mapping[str, Any],
         text += "\nPaired differences, 95% intervals by patient\n\n" + difference_table(differences).to_markdown(
             _COLUMNS
         )
+    if more := box_tables(scores):
+        text += f"\n{more}"
     (folder / "results.md").write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Checks of notebook 06: two readings of mAP, a paired difference, a bootstrap resample by patient."""
+"""Checks of notebook 06: two readings of mAP, a paired difference, a resample by patient, AP without a ranking."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ __all__ = ["CHECKS"]
 
 _BEFORE = ({"a": 0.2, "b": 0.9, "c": 0.4}, {"a": 0.5, "b": 0.7, "c": 0.9})
 _EXPECTED = 0.2
+_BOXES = ((6, 12, 10), (5, 5, 10), (0, 4, 3), (0, 0, 3), (7, 9, 7))  # right, written, true
 _PATIENTS = ("p1", "p1", "p1", "p2", "p3", "p3", "p4", "p4", "p4", "p4")
 
 
@@ -112,4 +113,36 @@ def _fair(draws: list[list[int]]) -> str | None:
     return None
 
 
-CHECKS: dict[str, Check] = {"06.1": two_readings, "06.2": paired_difference, "06.3": resample}
+def rankings(answer: Any) -> str | None:
+    """Without confidences AP lies between precision x recall (wrong boxes first) and recall (right ones first)."""
+    if not callable(answer):
+        return "Expected a function of (right, written, true)."
+    for right, written, true in _BOXES:
+        try:
+            low, high = (float(value) for value in answer(right, written, true))
+        except ZeroDivisionError:
+            return f"Your function divides by zero for {written} written boxes: who writes nothing finds nothing."
+        except Exception as error:
+            return f"Your function failed: {type(error).__name__}: {error}. It must return two numbers."
+        if (hint := _ranking_hint(low, high, right, written, true)) is not None:
+            return f"For {right} right of {written} written and {true} true boxes: {hint}"
+    return None
+
+
+def _ranking_hint(low: float, high: float, right: int, written: int, true: int) -> str | None:
+    recall = right / true
+    lowest = recall * right / written if written else 0.0
+    if abs(low - lowest) < 1e-6 and abs(high - recall) < 1e-6:
+        return None
+    if abs(high - lowest) < 1e-6 and abs(low - recall) < 1e-6:
+        return "right numbers, wrong order: first the lowest."
+    if abs(high - recall) > 1e-6:
+        return "with all right boxes first, precision is 1 up to the last of them. At which recall does the curve end?"
+    if abs(low) < 1e-6:
+        return "with all wrong boxes first the curve is not 0: it ends at the precision of the whole list."
+    return (
+        "with all wrong boxes first, precision rises with every right box, and each recall counts the best one beyond."
+    )
+
+
+CHECKS: dict[str, Check] = {"06.1": two_readings, "06.2": paired_difference, "06.3": resample, "06.4": rankings}

@@ -178,6 +178,7 @@ def gallery(
     columns: int = 4,
     width: float = 2.3,
     max_lines: int = 4,
+    title: str = "",
 ) -> Figure:
     """Films in rows, each with a caption below it and, if given, its boxes.
 
@@ -186,6 +187,7 @@ def gallery(
         columns: films in a row, at most.
         width: of a film, in inches.
         max_lines: a longer caption is cut, with an ellipsis.
+        title: of the whole figure, one line.
 
     Raises:
         ValueError: no film, or a list that is not as long as the films.
@@ -198,9 +200,13 @@ def gallery(
     tall = [max(width * aspects[index] + 0.16 + 0.15 * len(texts[index]) for index in row) for row in rows]
     kinds = [kind for kind, boxes in (("truth", truth), ("prediction", predictions)) if any(boxes)]
     wide = columns * width + (columns - 1) * _GAP + 2 * _MARGIN
-    figure = style.new_figure(wide, _MARGIN + sum(tall) + (len(rows) - 1) * _GAP + (0.25 if kinds else 0))
+    top = _MARGIN + (0.3 if title else 0.0)
+    figure = style.new_figure(wide, top + sum(tall) + (len(rows) - 1) * _GAP + (0.25 if kinds else 0))
     paper = style.page(figure)
-    y = _MARGIN
+    if title:
+        line = style.wrapped(title, wide - 2 * _MARGIN, 10.5, max_lines=1)[0]
+        paper.text(_MARGIN, _MARGIN + 0.08, line, va="center", fontsize=10.5)
+    y = top
     for row, room in zip(rows, tall, strict=True):
         for column, index in enumerate(row):
             x, height = _MARGIN + column * (width + _GAP), width * aspects[index]

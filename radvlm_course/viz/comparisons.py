@@ -13,11 +13,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from radvlm_course.evaluation.comparison import Comparison
 from radvlm_course.evaluation.statistics import Interval
 from radvlm_course.evaluation.summary import AgainstPrior, verdict
+from radvlm_course.evaluation.tables import METRIC_TITLES
 from radvlm_course.viz import style
 
-__all__ = ["draw_against_prior", "draw_bootstrap", "draw_differences", "draw_patients", "resampled_means"]
+__all__ = [
+    "draw_against_prior",
+    "draw_bootstrap",
+    "draw_differences",
+    "draw_p_values",
+    "draw_patients",
+    "resampled_means",
+]
 
 _ROW = 0.36  # inches
 _COLOURS = {"better": style.BETTER, "worse": style.WORSE, "not shown": "#8A8A8A"}
@@ -94,6 +103,49 @@ def _verdict_legend(figure: Figure, y: float, left: float) -> None:
     ]
     width, height = figure.get_size_inches()
     figure.legend(handles=handles, loc="center left", bbox_to_anchor=(left / width, 1 - y / height), ncols=3)
+
+
+@style.styled
+def draw_p_values(comparisons: Sequence[Comparison], title: str = "") -> Figure:
+    """p-values before (hollow) and after Holm's correction (filled), on a logarithmic scale, the smallest first.
+
+    Args:
+        comparisons: of one family, as ``comparison.compare_models`` gives them.
+
+    Raises:
+        ValueError: no comparison with a p-value.
+    """
+    known = sorted((item for item in comparisons if item.p_value == item.p_value), key=lambda item: item.p_value)
+    if not known:
+        raise ValueError("expected at least one comparison with a p-value, found none")
+    names = [
+        f"{item.model}: {METRIC_TITLES.get(item.metric, item.metric)}, {item.task.replace('_', ' ')}" for item in known
+    ]
+    label = max(style.text_width(name, 9) for name in names) + 0.25
+    body, top = 0.25 * len(known) + 0.1, 0.85 if title else 0.5
+    figure = style.new_figure(label + 4.0, top + body + 0.6)
+    if title:
+        style.page(figure).text(0.12, 0.2, title, va="center", fontsize=11)
+    axes = style.axes_at(figure, label, top, 3.6, body)
+    axes.set_xscale("log")
+    for place, item in enumerate(known):
+        colour = style.SERIES[0] if item.p_corrected < 0.05 else "#8A8A8A"
+        axes.plot([item.p_value, item.p_corrected], [place, place], color=colour, linewidth=1.5, alpha=0.5)
+        axes.plot([item.p_value], [place], "o", color=colour, markerfacecolor="white", markersize=6)
+        axes.plot([item.p_corrected], [place], "o", color=colour, markersize=6)
+    axes.axvline(0.05, color=style.INK, linewidth=1, linestyle=":")
+    axes.set(ylim=(len(known) - 0.4, -0.6), xlabel='p-value of "no difference" (dotted: 0.05)')
+    axes.set_yticks(range(len(known)), names)
+    axes.tick_params(axis="y", length=0, labelsize=9)
+    axes.spines["left"].set_visible(False)
+    handles = [
+        Line2D([], [], marker="o", color=style.INK, markerfacecolor="white", linewidth=0, label="alone"),
+        Line2D([], [], marker="o", color=style.INK, linewidth=0, label=f"corrected for {known[0].family} tests (Holm)"),
+    ]
+    width, height = figure.get_size_inches()
+    place_of_legend = (label / width, 1 - (top - 0.05) / height)
+    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=place_of_legend, ncols=2, borderaxespad=0)
+    return figure
 
 
 @style.styled

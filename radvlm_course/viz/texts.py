@@ -31,6 +31,7 @@ __all__ = [
     "Word",
     "comparison_html",
     "draw_words",
+    "lay_out",
     "mark_words",
     "missed_words",
     "plain_words",
@@ -154,7 +155,7 @@ def _shared_runs(words: Sequence[str], others: Sequence[str]) -> list[int]:
     return longest
 
 
-def _lines(words: Sequence[Word], width: float, size: float) -> list[list[tuple[float, float, Word]]]:
+def lay_out(words: Sequence[Word], width: float, size: float) -> list[list[tuple[float, float, Word]]]:
     """Words with their left edge and width in inches, broken into lines."""
     space = 1.35 * (style.text_width("a a", size) - 2 * style.text_width("a", size))
     lines: list[list[tuple[float, float, Word]]] = [[]]
@@ -172,7 +173,7 @@ def _lines(words: Sequence[Word], width: float, size: float) -> list[list[tuple[
 
 def words_height(words: Sequence[Word], width: float, size: float = 9.0) -> float:
     """Height in inches of the block that :func:`draw_words` would draw."""
-    return len(_lines(words, width, size)) * size * LINE_SPACING / 72
+    return len(lay_out(words, width, size)) * size * LINE_SPACING / 72
 
 
 def draw_words(
@@ -193,7 +194,7 @@ def draw_words(
     """
     step = size * LINE_SPACING / 72
     tall = size * 1.35 / 72
-    lines = _lines(words, width, size)
+    lines = lay_out(words, width, size)
     for number, line in enumerate(lines):
         middle = top + (number + 0.5) * step
         for x, wide, word in line:

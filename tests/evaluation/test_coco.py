@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from radvlm_course.boxes import Box
-from radvlm_course.evaluation.coco import RANKINGS, coco_average_precision, coco_table
+from radvlm_course.evaluation.coco import MEASURES, RANKINGS, coco_average_precision, coco_table
 
 RIGHT, OTHER, WRONG = Box(0.1, 0.1, 0.4, 0.4), Box(0.6, 0.6, 0.9, 0.9), Box(0.45, 0.05, 0.55, 0.15)
 RECALLS = 101
@@ -27,6 +27,10 @@ def test_labels_are_averaged_and_those_without_a_true_box_left_out() -> None:
     table = coco_table([[RIGHT], [WRONG], [WRONG]], [[RIGHT], [RIGHT], []], ["a", "b", "c"])
     assert (table["n"], table["boxes"], table["labels"]) == (3, 2, 2)
     assert table["as_written"]["map50"] == pytest.approx(0.5)
+    by_label = {label: values["map50"] for label, values in table["by_label"].items()}
+    assert by_label == {"a": pytest.approx(1.0), "b": 0.0, "c": None}
+    silent = coco_table([[], []], [[RIGHT], []], ["a", "b"])["by_label"]
+    assert [silent[label]["map50"] for label in "ab"] == [0.0, None]
 
 
 def test_the_mean_over_thresholds_falls_with_the_overlap() -> None:
@@ -35,11 +39,21 @@ def test_the_mean_over_thresholds_falls_with_the_overlap() -> None:
     assert (found["map50"], found["map"]) == (pytest.approx(1.0), pytest.approx(0.5))
 
 
+def test_recall_does_not_mind_stray_boxes_nor_the_ranking() -> None:
+    moved = Box(0.1, 0.1, 0.4, 0.32)  # IoU 0.733: five of ten thresholds
+    for ranking in RANKINGS:
+        found = coco_average_precision([[WRONG, moved, WRONG]], [[RIGHT, OTHER]], ["a"], ranking)
+        assert found["average_recall"] == pytest.approx(0.25)  # of two true boxes one, half of the time
+        assert found["average_recall_large"] == pytest.approx(0.25)
+        assert found["average_recall_small"] is None
+
+
 def test_sizes_are_of_the_true_box_and_no_box_counts_twice() -> None:
     small, medium, border = Box(0.0, 0.0, 0.05, 0.05), Box(0.5, 0.5, 0.7, 0.7), Box(0.1, 0.1, 0.4, 0.4)
     found = coco_average_precision([[small, medium]], [[small, medium, border]], ["a"])
-    sizes = [found[f"map50_{size}"] for size in ("small", "medium", "large")]
-    assert sizes == [pytest.approx(1.0), pytest.approx(1.0), 0.0]
+    for measure in MEASURES:
+        sizes = [found[f"{measure}_{size}"] for size in ("small", "medium", "large")]
+        assert sizes == [pytest.approx(1.0), pytest.approx(1.0), 0.0]
 
 
 @pytest.mark.parametrize("ranking", RANKINGS)
@@ -48,6 +62,9 @@ def test_empty_cases(ranking: str) -> None:
     assert set(nothing.values()) == {None}
     silent = coco_average_precision([[]], [[RIGHT]], ["a"], ranking)  # type: ignore[arg-type]
     assert (silent["map50"], silent["map50_large"], silent["map50_small"]) == (0.0, 0.0, None)
+    assert (silent["average_recall"], silent["average_recall_large"], silent["map_small"]) == (0.0, 0.0, None)
+    found = coco_average_precision([[RIGHT]], [[RIGHT]], ["a"], ranking)  # type: ignore[arg-type]
+    assert list(found) == list(silent) == list(nothing)
 
 
 def test_wrong_input_is_refused() -> None:

@@ -1,7 +1,7 @@
 """The exercises of notebook 06: right answers pass, typical wrong ones get the hint that helps."""
 
 from radvlm_course.exercises import check
-from radvlm_course.exercises.nb_06 import paired_difference, resample, two_readings
+from radvlm_course.exercises.nb_06 import paired_difference, rankings, resample, two_readings
 
 
 def test_two_readings_of_twelve_hits():
@@ -61,6 +61,31 @@ def test_a_patient_with_many_films_is_not_drawn_more_often():
         return [i for name in drawn for i, p in enumerate(patients) if p == name]
 
     assert "distinct patients" in resample(by_film)
+
+
+def test_without_a_ranking_ap_lies_between_precision_times_recall_and_recall():
+    def reach(right, written, true):
+        return (right / written * right / true if written else 0.0), right / true
+
+    assert rankings(reach) is None
+    assert "wrong order" in rankings(lambda *counts: reach(*counts)[::-1])
+    assert "divides by zero" in rankings(lambda right, written, true: (right / written * right / true, right / true))
+    assert "is not 0" in rankings(lambda right, written, true: (0, right / true))
+    assert "the curve end" in rankings(lambda *counts: (reach(*counts)[0], 1.0))
+    assert "rises with every" in rankings(lambda right, written, true: (right / max(written, 1), right / true))
+    assert "two numbers" in rankings(lambda right, written, true: 0.5)
+    assert "Expected a function" in rankings((0.3, 0.6))
+
+
+def test_the_range_of_rankings_is_that_of_cocos_tool():
+    from radvlm_course.boxes import Box
+    from radvlm_course.evaluation.coco import coco_average_precision
+
+    box, wrong = Box(0.1, 0.1, 0.4, 0.4), Box(0.5, 0.5, 0.9, 0.9)
+    written = [[box]] * 6 + [[wrong]] * 6
+    films = [[box]] * 10 + [[]] * 2
+    ends = [coco_average_precision(written, films, ["a"] * 12, name)["map50"] for name in ("worst", "best")]
+    assert abs(ends[0] - 0.3) < 0.01 and abs(ends[1] - 0.6) < 0.01
 
 
 def test_an_open_exercise_is_no_error(capsys):
