@@ -8,15 +8,16 @@
 # it, matched, thresholded, averaged over films, and compared with something. Each link has choices, and
 # papers differ in them without saying so. Here every link is shown on one example first. Then all models
 # of this course are measured in the same way, on films of patients that none of them has seen, beside
-# baselines that never look at a film.
+# baselines that never look at a film, and beside the paper's tables.
 #
 # **After this notebook you can**
 #
 # 1. score an answer step by step under every metric of the table;
-# 2. say what mAP means for a model that gives no confidences, and why two honest versions differ;
-# 3. explain a bootstrap interval by patient, and read a paired difference;
+# 2. say what mAP means for a model that gives no confidences, and why honest versions differ;
+# 3. explain a bootstrap interval by patient, a place in a leaderboard, and a paired difference;
 # 4. tell what a model sees from what its prior gives for free, finding by finding;
-# 5. report what got worse, and what was not shown.
+# 5. look behind a mean: which films are worst, and what kind of error they are;
+# 6. report what got worse, and what was not shown.
 #
 # Everything here happens on synthetic radiographs (PhantomCXR). It is for research and teaching;
 # nothing in it says anything about the diagnosis of patients.
@@ -32,15 +33,16 @@ from radvlm_course.viz import draw_pipeline
 draw_pipeline(current="evaluate")
 
 # %% [markdown]
-# ## 1. One answer, box by box
+# ## 1. One answer, step by step
 #
 # A film with a pleural effusion (fluid around the lung) on both sides: two true boxes. Suppose that a
-# model wrote three. Which of them are good?
+# model wrote this answer. **Step one is reading**: what in it is a box?
 
 # %%
-from radvlm_course.boxes import Box
+from radvlm_course.boxes import Box, format_boxes
+from radvlm_course.evaluation.steps import read_groups
 from radvlm_course.phantoms import make_phantom
-from radvlm_course.viz.scoring import draw_matching
+from radvlm_course.viz.steps import draw_reading
 
 phantoms = (make_phantom(seed, size=256) for seed in range(500))
 phantom = next(p for p in phantoms if len(p.abnormalities.get("pleural effusion", ())) == 2)
@@ -52,6 +54,20 @@ written = [
     Box.clipped(a.x1, a.y1 - 4 * down, a.x2, a.y2 - 4 * down),
     Box.clipped(b.x1 - 0.3 * b.width, b.y1 - 0.15 * b.height, b.x2, b.y2),
 ]
+untidy = f"Fluid on both sides: {format_boxes(written)}. Or [0.9, 0.8, 0.7, 0.6], in pixels [410, 220, 600, 300]."
+draw_reading(untidy, read_groups(untidy))
+
+# %% [markdown]
+# Two readers, two answers to the same text. This course's reader takes a box only if its corners are in order
+# and inside the film; what has numbers and is no box is counted as malformed, so that a table can say how
+# often it happens. The paper's reader checks nothing, and its wrong boxes go on into the score. From here on the
+# answer is tidy: three boxes, none of them malformed.
+#
+# **Step two is matching**: which of the boxes are good?
+
+# %%
+from radvlm_course.viz.scoring import draw_matching
+
 draw_matching(phantom.image, written, true_boxes)
 
 # %% [markdown]
@@ -64,12 +80,13 @@ draw_matching(phantom.image, written, true_boxes)
 # - **at a threshold** a pair either counts (IoU of at least 0.5) or does not. That is the reading behind
 #   recall, precision and mAP.
 #
-# The same by the course's functions, which training and evaluation share:
+# **Step three: every metric of the table**, for this answer alone, with the sum that gives it. Orange is the
+# paper's reading, blue this course's (the functions that training and evaluation share), grey COCO's own tool.
 
 # %%
-from radvlm_course.boxes import format_boxes, iou_matrix
-from radvlm_course.evaluation.grounding import score_response
+from radvlm_course.evaluation.steps import grounding_steps
 from radvlm_course.records import Example
+from radvlm_course.viz.steps import draw_steps
 
 asked = Example(
     id="by hand",
@@ -80,25 +97,31 @@ asked = Example(
     boxes=tuple(true_boxes),
     labels=("pleural effusion",),
 )
-score_response(f"Fluid on both sides: {format_boxes(written)}.", asked)
+answer = f"Fluid on both sides: {format_boxes(written)}."
+draw_steps(grounding_steps(answer, asked), "One answer, three boxes for two, under every metric")
 
 # %% [markdown]
+# One answer, and its score is anything from a third to one. No line is wrong: each answers another
+# question. The most surprising are those that differ by colour alone, and they have one cause.
+#
 # ## 2. mAP without confidences
 #
 # **Average precision** comes from detectors that give each box a confidence. Boxes are sorted by it;
 # walking down the list, precision (how many so far are right) is plotted over recall (how many true
 # boxes are found so far), and the area below is the AP. mAP is the mean over findings.
 #
-# A language model writes boxes, not confidences. Two ways to live with that:
+# A language model writes boxes, not confidences. Three ways to live with that:
 #
 # - **paper-compatible**: the order of writing is taken as the ranking, and each *film* gets an AP of
 #   its own. This is what the published tables hold, so it is needed to compare with them.
 # - **corrected**: without a ranking there is one operating point, and the area is precision times recall,
 #   over all films of one *finding*, as detection benchmarks pool them.
+# - **COCO's tool** must be given confidences, so they are made up: section 8 shows how much that decides.
 #
 # Three small answers show the difference. (They are the check values of the published evaluation.)
 
 # %%
+from radvlm_course.boxes import iou_matrix
 from radvlm_course.viz.scoring import draw_average_precision
 
 here, there, elsewhere = Box(0.1, 0.1, 0.4, 0.4), Box(0.6, 0.6, 0.9, 0.9), Box(0.4, 0.1, 0.6, 0.3)
@@ -114,16 +137,9 @@ draw_average_precision(cases)
 # comes after the last hit costs nothing. So an answer may go on writing boxes for free:
 
 # %%
-from radvlm_course.evaluation.grounding import average_precision_of_sample, true_positives
-from radvlm_course.rewards.soft_f1 import soft_f1
+from radvlm_course.viz.rankings import draw_stray_boxes
 
-print("stray boxes after the right one   paper   corrected   soft-F1")
-for strays in (0, 1, 4, 9):
-    boxes = [here] + [Box(0.05 * n, 0.5, 0.05 * n + 0.04, 0.6) for n in range(strays)]
-    ious = iou_matrix(boxes, [here])
-    corrected = true_positives(ious) / len(boxes)  # precision times a recall of 1
-    print(f"{strays:31d} {average_precision_of_sample(ious):7.2f} {corrected:11.2f}", end="")
-    print(f" {soft_f1(boxes, [here]):9.2f}")
+draw_stray_boxes(here, [Box(0.05 * n, 0.5, 0.05 * n + 0.04, 0.6) for n in range(10)])
 
 # %% [markdown]
 # And two more traps. A healthy film, correctly answered with no box, scores 0 in the paper's reading. And
@@ -134,38 +150,62 @@ for strays in (0, 1, 4, 9):
 #
 # ## 3. One report, word by word
 #
-# **GLEU** counts shared runs of one to four words, and takes the smaller of precision (of all runs in
-# the response) and recall (of all runs in the reference).
+# A reference and a response that says nearly the same in other words, and one thing that is not there. **GLEU**
+# counts shared runs of one to four words, and takes the smaller of precision (of all runs in the response) and
+# recall (of all runs in the reference).
 
 # %%
 from radvlm_course.viz.scoring import draw_ngrams
 
-reference = "Small left pleural effusion. No pneumothorax. The heart is normal."
-draw_ngrams("No pneumothorax. Small left pleural effusion. Normal heart size.", reference)
+reference = "Small left pleural effusion. Mild cardiomegaly. No pneumothorax."
+response = "No pneumothorax. Small pleural effusion on the left. Nodule in the right upper lung."
+draw_ngrams(response, reference)
 
 # %% [markdown]
-# It counts words, not meanings. Four answers to the same film, each with GLEU, **ROUGE-L** (the longest
-# common subsequence of words) and what a rule-based **labeller** reads: which findings the report
-# affirms, and on which side. The last column is the F1 of these (finding, side) pairs.
+# **ROUGE-L** asks for words in the same *order*, with any gaps: the longest common subsequence. Word order decides
+# what can be shared: whoever begins with the pneumothorax pays for it.
 
 # %%
-from radvlm_course.evaluation.reports import ReportScorer, phantom_labeller, statistics
+from radvlm_course.viz.steps import draw_subsequence
+
+draw_subsequence(response, reference)
+
+# %% [markdown]
+# Both count words, not meanings. A **labeller** reads which findings a report affirms, and on which side. Then a
+# finding is *matched*, *missed* or *invented*, whatever the words; a denial ("no pneumothorax") affirms nothing and
+# has no colour.
+
+# %%
+from radvlm_course.phantoms import report_findings
+from radvlm_course.viz.findings import draw_findings
+
+draw_findings({"response": response}, reference, report_findings)
+
+# %% [markdown]
+# And again every metric with its sum. **BLEU** is made for a whole corpus and is nearly always 0 for one report in
+# the paper's reading: words are split at spaces, so that "pneumothorax." is not "pneumothorax", and one
+# empty row of four empties the product.
+
+# %%
+from radvlm_course.evaluation.reports import phantom_labeller
+from radvlm_course.evaluation.steps import report_steps
 
 shown = Example("by hand", "report_generation", "", "Write a report.", reference)
+draw_steps(report_steps(response, shown, phantom_labeller()), "One report under every metric")
+
+# %% [markdown]
+# Which of them can be trusted? Four answers to the same film, under words and under facts:
+
+# %%
+from radvlm_course.viz.scorecard import draw_scorecard, score_reports
+
 answers = {
-    "reworded": "There is a small pleural effusion on the left. Heart size is normal.",
+    "reworded": "There is a small pleural effusion on the left. The heart is mildly enlarged.",
     "wrong side": reference.replace("left", "right"),
     "denied": reference.replace("Small", "No"),
     "nothing said": "The lungs are clear. No pneumothorax. The heart is normal.",
 }
-scorer = ReportScorer(phantom_labeller())
-for name, text in answers.items():
-    row = scorer.score_response(text, shown)
-    metric = statistics([row])["finding_side_f1_micro"]
-    side_f1 = float(metric.function(metric.counts.sum(axis=0)))
-    read = ", ".join(" ".join(reversed(pair)) for pair in row["findings_predicted"]) or "nothing"
-    print(f"{name:13s} GLEU {row['gleu']:.2f}  ROUGE-L {row['rouge_l']:.2f}", end="")
-    print(f"  F1 {side_f1:.0f}  reads: {read}")
+draw_scorecard(score_reports(answers, shown, report_findings), "Four answers: words (left, middle) and facts (right)")
 
 # %% [markdown]
 # One swapped word turns the report into its opposite and costs GLEU little; an honest rewording costs it
@@ -173,7 +213,26 @@ for name, text in answers.items():
 # score that rises while reports shrink is being gamed. On phantoms the labeller knows the grammar of the
 # reports. Real reports need models for this (CheXbert, RadGraph), which make mistakes of their own.
 #
-# ## 4. How sure is a mean?
+# ## 4. What each quirk does to a score
+#
+# The published tables were computed with code that has peculiarities. All of them are rebuilt here, so that our
+# numbers can stand in the paper's columns; and all of them exist without, so that nobody has to trust them.
+# Each line below is scored now, by the functions that score whole runs. Orange diamond: the paper's value. Blue dot:
+# corrected.
+
+# %%
+from radvlm_course.evaluation.quirks import quirks
+from radvlm_course.viz.quirks import draw_quirks
+
+draw_quirks(quirks())
+
+# %% [markdown]
+# Read it by direction. A diamond on the **right** is a flattering quirk: stray boxes for free, failures left out, an
+# unreadable judgement taken for praise. A diamond on the **left** is an unfair one: a correct silence, a denial, a
+# synonym, a comma. They do not cancel: which ones weigh more depends on how a model writes. And where both
+# marks lie on each other, the quirk is harmless in that case, which is worth knowing as well.
+#
+# ## 5. How sure is a mean?
 #
 # The mean over the test films is an estimate: other patients would have given another number. How much
 # another? The **bootstrap** asks the data themselves: draw as many patients as there are, with
@@ -207,7 +266,7 @@ draw_bootstrap(drawn, sum(values) / len(values))
 # know of other patients. Every interval below is of the second kind: the middle 95% of two thousand
 # resamples, by patient.
 #
-# ## 5. Predictions are the only door
+# ## 6. Predictions are the only door
 #
 # A model is asked once, and every answer is written as one line of JSON as it comes; metrics read these
 # lines and nothing else. So a killed run resumes, any metric can be added later without a GPU, and a
@@ -238,7 +297,7 @@ except PredictionError as error:
     print("PredictionError:", error)
 
 # %% [markdown]
-# ## 6. What comes for free
+# ## 7. What comes for free
 #
 # Effusions lie at the bottom of the lungs, hearts in the middle. A **prior** answers from the training
 # answers alone: always the mean box of the finding, or always the same well-chosen report. It sees no film.
@@ -266,17 +325,31 @@ gallery(
 # always affirms the commonest findings, which earns finding F1. The better prior, metric by metric, is the
 # floor that a model has to stand above.
 #
-# ## 7. The results
+# ## 8. The leaderboard
 #
-# Every model and every prior, on the same films. Hollow dots are priors. Look first at how far the filled
-# dots stand from them, and only then at the distances among themselves.
+# Every model and every prior, on the same films, in the order of one metric. The order of the lines is that of the
+# values, which is not yet a claim. **The right half is**: from which to which place the intervals let a
+# model stand. Two bars that overlap are two models that this test set cannot tell apart in this way. Hollow dots
+# are priors; look first at how far the filled ones stand from them.
 
 # %%
+from radvlm_course.evaluation.leaderboard import leaderboard
 from radvlm_course.evaluation.summary import is_prior, read_scores
-from radvlm_course.evaluation.tables import METRIC_TITLES
-from radvlm_course.viz import dot_plot
+from radvlm_course.viz.leaderboard import draw_leaderboard
 
 scores = read_scores(folder)
+priors = [name for name in scores if is_prior(name)]
+draw_leaderboard(leaderboard(scores, "abnormality_grounding", ["map50"]), priors, "Abnormality grounding")
+
+# %%
+draw_leaderboard(leaderboard(scores, "report_generation", ["gleu"]), priors, "Report generation")
+
+# %% [markdown]
+# Another metric, another order? The same models under three measures of boxes, and three of reports:
+
+# %%
+from radvlm_course.evaluation.tables import METRIC_TITLES
+from radvlm_course.viz import dot_plot
 
 
 def panels(task, metrics):
@@ -284,22 +357,63 @@ def panels(task, metrics):
     return {name: {METRIC_TITLES[m]: found[m] for m in metrics} for name, found in kept.items()}
 
 
-grounding = panels("abnormality_grounding", ["soft_f1", "map50", "map50_paper"])
-priors = [name for name in grounding if is_prior(name)]
-dot_plot(grounding, title="Abnormality grounding", baselines=priors)
+dot_plot(panels("abnormality_grounding", ["soft_f1", "map50", "map50_paper"]), baselines=priors)
 
 # %%
-reports = panels("report_generation", ["gleu", "finding_f1_micro", "finding_side_f1_micro"])
-priors = [name for name in reports if is_prior(name)]
-dot_plot(reports, title="Report generation", baselines=priors)
+dot_plot(panels("report_generation", ["gleu", "finding_f1_micro", "finding_side_f1_micro"]), baselines=priors)
 
 # %% [markdown]
-# The whole table, with 95% intervals in brackets and n, the number of examples. It is also in the run's
-# folder, as `evaluate/results.md`.
+# The same boxes under **COCO's tool**, which has a column for every size of box. Small is below 1% of the film's
+# area, large from 9%; "none" means that no true box has this size. AP needs a ranking (here: first boxes before
+# second ones), AR does not.
+
+# %%
+from radvlm_course.viz.rankings import draw_coco_sizes, draw_ranking_freedom
+
+coco = {name: item.coco["abnormality_grounding"] for name, item in scores.items() if item.coco}
+draw_coco_sizes(coco, "COCO's tool on abnormality grounding, by the size of the true box")
+
+# %% [markdown]
+# Now the question that section 2 left open: **what does the made-up ranking decide?** The boxes of one finding,
+# three times the same, only their order differs:
+
+# %%
+from radvlm_course.evaluation.coco import precision_curves
+from radvlm_course.evaluation.errors import read_cases
+from radvlm_course.viz.rankings import draw_rankings
+
+boxed = read_cases(folder, "grpo_grounding", examples, "abnormality_grounding", "soft_f1")
+one = [case for case in boxed if case.example.labels == ("pleural effusion",)]
+curves = precision_curves([case.boxes for case in one], [case.example.boxes for case in one])
+draw_rankings(curves, f"grpo_grounding, pleural effusion, {len(one)} films: the same boxes in three orders")
+
+# %% [markdown]
+# From the left: the area of one rectangle (precision times recall, our *corrected* value), the order of writing, and
+# recall alone, where wrong boxes cost nothing. Nothing in the model's answers says which of them is right. Over all
+# findings, the grey bar is what a choice of the evaluator can add or take:
+
+# %%
+draw_ranking_freedom(coco, "Abnormality grounding: how far AP@0.5 moves with the ranking alone")
+
+# %% [markdown]
+# Compare the length of a bar with the distance between two models. Wherever they are alike, a table of AP without
+# a word about its ranking says nothing about these two models.
+#
+# What has no box has no IoU. So the **empty cases** are counted, not averaged: films with nothing to find, answers
+# with nothing written, answers that were cut off.
 
 # %%
 from IPython.display import Markdown
 
+from radvlm_course.evaluation.box_tables import empty_cases_markdown
+
+Markdown(empty_cases_markdown(scores))
+
+# %% [markdown]
+# The whole table, with 95% intervals in brackets and n, the number of examples. It is also in the run's
+# folder, as `evaluate/results.md`, with COCO's numbers and the recall of each size.
+
+# %%
 from radvlm_course.evaluation.tables import results_table
 
 columns = ["map50", "map50_paper", "soft_f1", "gleu", "rouge_l", "finding_f1_micro", "words"]
@@ -307,7 +421,7 @@ tasks = ("abnormality_grounding", "anatomical_grounding", "report_generation")
 Markdown(results_table(scores, tasks).to_markdown(columns))
 
 # %% [markdown]
-# ## 8. Is one model better than another?
+# ## 9. Is one model better than another?
 #
 # Do not read that from two intervals that overlap or do not: both contain the same hard films. Compare
 # film by film. The **paired difference** is the change on the same films, and its bootstrap draws the same
@@ -343,7 +457,25 @@ draw_differences(changes, "After more training minus before, 95% intervals by pa
 # down another. (For words neither direction is better: it tells whether a reward was earned by talking more
 # or less.) The reward is not the only number that may move: mAP and finding F1 were not trained on.
 #
-# ## 9. Finding by finding
+# Six panels with several rows each are many looks, and of twenty looks at nothing about one shows something.
+# A **permutation test** asks how often chance alone would give such a difference (the two models' answers change
+# sides, patient by patient, at random), and **Holm's correction** makes that number larger the more was looked
+# at. The family below was chosen before looking: the two rewards, on all models.
+
+# %%
+from radvlm_course.evaluation.comparison import compare_models
+from radvlm_course.viz.comparisons import draw_p_values
+
+(start,) = {name.split(" - ")[1] for name in differences}
+models = {name: item for name, item in scores.items() if not is_prior(name)}
+family = compare_models(models, start, ["soft_f1", "gleu"], swaps=4000)
+draw_p_values(family, f"Every model against {start}: p-values by permutation of patients")
+
+# %% [markdown]
+# Blue lines hold after the correction. A filled dot to the right of the dotted line is a difference that one would
+# have reported by looking once.
+#
+# ## 10. Finding by finding
 #
 # A mean over findings can hide that one is solved and another is not seen at all; and a finding that is
 # always in the same place scores high without sight. So each finding stands beside its own prior: the
@@ -369,62 +501,115 @@ for name, rows in (("grounding", by_finding), ("reports", by_report)):
 # "Clearly" means here that the whole interval lies above the prior's value. n is the number of test
 # examples with the finding; with a dozen, an interval is wide, whatever the dot says.
 #
-# ## 10. The best and the worst
+# ## 11. The error browser
 #
-# Means have no pictures, films have. Chosen by a rule: the questions sorted by soft-F1, the four lowest
-# and the four highest (equal ones in the order of their names).
+# Means have no pictures, films have. Chosen by a rule: the questions sorted by soft-F1, the **worst** first (equal
+# ones in the order of their names). In a live notebook you choose model, label, order and place below the picture;
+# here is the first page.
 
 # %%
-lines = read_predictions(folder / "predictions" / "grpo_grounding.jsonl")
-answered = {line.example_id: line for line in lines}
-rows = [row for row in scores["grpo_grounding"].rows if row["task"] == "abnormality_grounding"]
-rows.sort(key=lambda row: (row["soft_f1"], row["example_id"]))
-shown = rows[:4] + rows[-4:]
-asked = [examples[row["example_id"]] for row in shown]
-gallery(
-    [example.image_path for example in asked],
-    [f"{row['label']}: soft-F1 {row['soft_f1']:.2f}" for row in shown],
-    [example.boxes for example in asked],
-    [parse_boxes(answered[example.id].response) for example in asked],
-)
+from radvlm_course.viz.errors import ErrorBrowser
+
+browsed = {"grpo_grounding": boxed}
+for name in ("sft", start):
+    browsed[name] = read_cases(folder, name, examples, "abnormality_grounding", "soft_f1")
+ErrorBrowser(browsed, "soft_f1")
 
 # %% [markdown]
-# Ask of each miss: is it a wrong place, a wrong size, a missing or a swapped box? Which findings are in the
-# upper row? And how far is the middle of the list from either end:
+# And the **best**:
 
 # %%
-soft = [row["soft_f1"] for row in rows]
-nothing, half = sum(value == 0 for value in soft), sum(value >= 0.5 for value in soft)
-print(f"{nothing} of {len(soft)} questions score 0; {half} reach 0.5")
-print(f"median {sorted(soft)[len(soft) // 2]:.2f}, mean {sum(soft) / len(soft):.2f}")
+ErrorBrowser(browsed, "soft_f1", worst_first=False)
 
 # %% [markdown]
-# For reports, the film on which GRPO gained most GLEU and the one on which it lost most.
+# Ask of each miss: is it a wrong place, a wrong size, a missing or a swapped box? Then ask it of all of them. Every
+# answer gets the first kind that fits: *right* (all found, nothing else written), *partly right*, a *near miss*
+# (IoU of 0.1 or more), the *other side* (it would overlap if the film were mirrored), *elsewhere*, *nothing written*.
 
 # %%
-from radvlm_course.phantoms import report_findings
-from radvlm_course.viz import compare_reports
+from radvlm_course.viz.errors import draw_box_errors
 
-(comparison,) = read_differences(folder, model="grpo_reports")
-after, before = comparison.split(" - ")
-gleu = {}
-for name in (before, after):
-    gleu[name] = {row["example_id"]: row["gleu"] for row in scores[name].rows if "gleu" in row}
-order = sorted(gleu[before], key=lambda key: (gleu[after][key] - gleu[before][key], key))
-said = {}
-for name in gleu:
-    lines = read_predictions(folder / "predictions" / f"{name}.jsonl")
-    said[name] = {line.example_id: line.response for line in lines}
-best, worst = examples[order[-1]], examples[order[0]]
-texts = {f"{name}, GLEU {gleu[name][best.id]:.2f}": said[name][best.id] for name in said}
-compare_reports(texts, best.answer, best.image_path, findings_of=report_findings)
-
-# %%
-texts = {f"{name}, GLEU {gleu[name][worst.id]:.2f}": said[name][worst.id] for name in said}
-compare_reports(texts, worst.answer, worst.image_path, findings_of=report_findings)
+draw_box_errors(boxed, "grpo_grounding: what kind of answer, finding by finding")
 
 # %% [markdown]
-# ## 11. Negative results
+# A finding with many near misses needs finer boxes; one with many elsewheres was not seen; one on the other side was
+# seen and placed by habit. Three findings with the same AP can need three different remedies.
+#
+# The same for reports. The film on which the model that was trained on reports does worst, with what it matched,
+# missed and invented; in a live notebook leaf on from here.
+
+# %%
+said = {name: read_cases(folder, name, examples, "report_generation", "gleu") for name in ("grpo_reports", start)}
+ErrorBrowser(said, "gleu", findings_of=report_findings)
+
+# %%
+ErrorBrowser(said, "gleu", findings_of=report_findings, worst_first=False)
+
+# %% [markdown]
+# Words and facts need not agree on what is worst: the report with the lowest GLEU may have every finding right. So
+# here are the facts of all reports, finding by finding:
+
+# %%
+from radvlm_course.evaluation.errors import finding_errors
+from radvlm_course.viz.errors import draw_finding_errors
+
+facts = finding_errors([case.row for case in said["grpo_reports"]])
+draw_finding_errors(facts, "grpo_reports: the findings of its reports")
+
+# %% [markdown]
+# And what training changed: the film on which GRPO gained most GLEU and the one on which it lost most.
+
+# %%
+after, before = "grpo_reports", start
+by_id = {name: {case.example.id: case for case in found} for name, found in said.items()}
+order = sorted(by_id[after], key=lambda key: (by_id[after][key].value - by_id[before][key].value, key))
+
+
+def beside(key):
+    pair = {f"{name}, GLEU {by_id[name][key].value:.2f}": by_id[name][key].response for name in (before, after)}
+    return draw_findings(pair, examples[key].answer, report_findings, examples[key].image_path)
+
+
+beside(order[-1])
+
+# %%
+beside(order[0])
+
+# %% [markdown]
+# ## 12. Beside the paper's tables
+#
+# The paper's table 2 (grounding) with ours in its columns, in its units and by its reading of mAP. Rings are the
+# paper's, which have no intervals; dots are ours. **The films are others**: the paper's are of patients, with eight
+# billion parameters behind each ring, ours are phantoms. Nobody is ranked against anybody here. What the picture is
+# for: which columns exist, which ones are empty for us, and how the paper's own models stand to each other.
+
+# %%
+from radvlm_course.evaluation.beside_paper import beside_paper, our_scores
+from radvlm_course.evaluation.published import load_table
+from radvlm_course.viz.beside_paper import draw_beside_paper
+
+chosen = [start, "sft", "grpo_grounding", "grpo_reports"]
+ours = [our_scores(scores[name], test) for name in chosen if name in scores]
+draw_beside_paper(beside_paper(load_table(2), ours))
+
+# %% [markdown]
+# Table 1 (reports). Of its columns only ROUGE-L needs no model with weights of its own, so it is the only one that
+# the laptop tier fills; `evaluate score --report-metrics` fills the others where the weights are.
+
+# %%
+draw_beside_paper(beside_paper(load_table(1), ours))
+
+# %% [markdown]
+# Two comparisons inside the paper's tables can be repeated inside ours, because both sides of each are on the same
+# films: RadVLM against RadVLM+RL in table 2 (ours: the start against `grpo_grounding`, section 9), and the same pair
+# in table 1 (ours: the start against `grpo_reports`).
+#
+# ## 13. The paper's experiments, in small
+#
+# Each experiment of the paper has a counterpart that runs on a laptop with three seeds: `python -m radvlm_course
+# experiments`. It answers the question of the paper for phantoms and a tiny model, and for nothing else.
+#
+# ## 14. Negative results
 #
 # What a table does not show is easily forgotten. So here is, in words, every paired difference of the
 # main metrics that is *not* a gain:
@@ -447,13 +632,12 @@ for name, tasks in differences.items():
 # - These are phantoms. A model that finds every synthetic nodule has learnt our drawing of nodules.
 # - One run is one seed. The intervals speak of other patients, not of another training; several seeds
 #   are needed for that (`docs/results.md`).
-# - Of twenty comparisons at 95%, about one will show a difference where there is none. Decide beforehand
-#   which one counts; here it is the reward's own task, on held-out films.
+# - The list above is not corrected for its length; section 9 shows what remains of the rewards' own differences.
 # - A metric that was trained on is no longer a neutral judge. That is why GRPO on soft-F1 is also
 #   measured by mAP, and GRPO on GLEU also by findings.
 # - References are reports and boxes of one source. Real ones come from several readers who disagree.
 #
-# ## 12. Your turn
+# ## 15. Your turn
 #
 # Replace the dots with your answer and run the cell. A wrong answer gets a hint. Worked solutions are
 # in `notebooks/solutions/`.
@@ -485,11 +669,23 @@ answer_3 = ...  # a function of (patients, rng)
 check("06.3", answer_3)
 
 # %% [markdown]
+# **06.4** Without confidences: of one finding, a model wrote `written` boxes over all films, of which `right` are
+# right, for `true` true boxes. Write a function of these three counts that returns the lowest and the highest AP@0.5
+# that a made-up ranking can give.
+
+# %%
+answer_4 = ...  # a function of (right, written, true) that returns (lowest, highest)
+check("06.4", answer_4)
+
+# %% [markdown]
 # ## What to take along
 #
 # - A metric is a chain of choices; check it on an example that you can score by hand.
-# - Without confidences mAP has two readings on two scales: print both, compare within one.
-# - Resample patients, not films; compare models film by film.
+# - Without confidences mAP has two readings on two scales: print both, compare within one, and say how boxes
+#   were ranked.
+# - A quirk may flatter or punish: keep the published reading to compare, and a corrected one to believe.
+# - Resample patients, not films; compare models film by film; a place is a range until the intervals say otherwise.
+# - Behind a mean stand kinds of errors, and each needs another remedy: look at the worst films.
 # - A prior beside every score, for every finding, and the task that was not trained beside the one that was.
 # - What got worse, and what was not shown, belongs into the same report.
 #

@@ -1,7 +1,7 @@
 """Single answers with their scores, and what kind of error each is: a mean says how much, an error says what.
 
-Kinds of grounding answers exclude each other; the first that fits counts. Of reports, each finding of either report
-is matched, matched on the wrong side, missed or invented.
+Kinds of grounding answers exclude each other; the first that fits counts. Of reports, each finding of the two reports
+is matched, on the wrong side, missed or invented.
 """
 
 from __future__ import annotations

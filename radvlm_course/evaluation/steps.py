@@ -206,7 +206,7 @@ def _rouge_sum(response: str, reference: str) -> str:
 def _bleu_sum(counts: Sequence[int]) -> str:
     matched, written = counts[:ORDERS], counts[ORDERS : 2 * ORDERS]
     ratios = " · ".join(f"{m}/{w}" for m, w in zip(matched, written, strict=True))
-    short = f", · e^(1 - {counts[-1]}/{counts[-2]}) for its brevity" if 0 < counts[-2] < counts[-1] else ""
+    short = f", times e^(1 - {counts[-1]}/{counts[-2]}) (short)" if 0 < counts[-2] < counts[-1] else ""
     return f"4th root of {ratios}{short}"
 
 

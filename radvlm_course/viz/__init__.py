@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from radvlm_course.viz.boxes import before_after, gallery, show_boxes
     from radvlm_course.viz.curves import compare_runs, grpo_curves, sft_curves
     from radvlm_course.viz.diagrams import draw_grpo_idea, draw_pipeline
+    from radvlm_course.viz.errors import ErrorBrowser
+    from radvlm_course.viz.findings import draw_findings
+    from radvlm_course.viz.leaderboard import draw_leaderboard
     from radvlm_course.viz.report_lab import ReportLab
     from radvlm_course.viz.reward_table import draw_margins, draw_reward_table
     from radvlm_course.viz.rollouts import compare_reports, show_boxes_together, show_group, show_reports
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoxExplorer",
+    "ErrorBrowser",
     "ReportLab",
     "ResultsTable",
     "RolloutBrowser",
@@ -31,7 +35,9 @@ __all__ = [
     "compare_runs",
     "comparison_html",
     "dot_plot",
+    "draw_findings",
     "draw_grpo_idea",
+    "draw_leaderboard",
     "draw_margins",
     "draw_pipeline",
     "draw_reward_table",
@@ -48,6 +54,9 @@ _MODULES = {
     "boxes": ("before_after", "gallery", "show_boxes"),
     "curves": ("compare_runs", "grpo_curves", "sft_curves"),
     "diagrams": ("draw_grpo_idea", "draw_pipeline"),
+    "errors": ("ErrorBrowser",),
+    "findings": ("draw_findings",),
+    "leaderboard": ("draw_leaderboard",),
     "report_lab": ("ReportLab",),
     "reward_table": ("draw_margins", "draw_reward_table"),
     "rollouts": ("compare_reports", "show_boxes_together", "show_group", "show_reports"),

@@ -128,13 +128,16 @@ def draw_p_values(comparisons: Sequence[Comparison], title: str = "") -> Figure:
         style.page(figure).text(0.12, 0.2, title, va="center", fontsize=11)
     axes = style.axes_at(figure, label, top, 3.6, body)
     axes.set_xscale("log")
+    axes.set_xticks([0.0001, 0.001, 0.01, 0.1, 1], ["0.0001", "0.001", "0.01", "0.1", "1"])
+    axes.minorticks_off()
     for place, item in enumerate(known):
         colour = style.SERIES[0] if item.p_corrected < 0.05 else "#8A8A8A"
         axes.plot([item.p_value, item.p_corrected], [place, place], color=colour, linewidth=1.5, alpha=0.5)
         axes.plot([item.p_value], [place], "o", color=colour, markerfacecolor="white", markersize=6)
         axes.plot([item.p_corrected], [place], "o", color=colour, markersize=6)
     axes.axvline(0.05, color=style.INK, linewidth=1, linestyle=":")
-    axes.set(ylim=(len(known) - 0.4, -0.6), xlabel='p-value of "no difference" (dotted: 0.05)')
+    axes.set(xlim=(0.7 * min(known[0].p_value, 0.001), 1.5), ylim=(len(known) - 0.4, -0.6))
+    axes.set(xlabel='p-value of "no difference" (dotted: 0.05)')
     axes.set_yticks(range(len(known)), names)
     axes.tick_params(axis="y", length=0, labelsize=9)
     axes.spines["left"].set_visible(False)

@@ -154,7 +154,7 @@ def draw_finding_errors(errors: Mapping[str, Mapping[str, int]], title: str = ""
     if not errors:
         raise ValueError("expected at least one finding, found none")
     rows = {f"{name} (n = {sum(found.values())})": dict(found) for name, found in errors.items()}
-    return _stacked(rows, _FINDING_COLOURS, title, "share of the reports in which either side affirms it")
+    return _stacked(rows, _FINDING_COLOURS, title, "share of the reports in which model or reference affirms it")
 
 
 def _stacked(rows: Mapping[str, Mapping[str, int]], colours: Mapping[str, str], title: str, axis: str) -> Figure:

@@ -166,10 +166,9 @@ def _cell(paper: Axes, value: float | None, x: float, y: float, wide: float, tal
 
 
 def _check(tables: Mapping[str, Mapping[str, Any]]) -> None:
-    if not tables:
-        raise ValueError("expected at least one model with the numbers of COCO's tool, found none")
-    if without := [name for name, table in tables.items() if not table or table["as_written"]["map50"] is None]:
+    without = [name for name, table in tables.items() if not table or table["as_written"]["map50"] is None]
+    if without or not tables:
         raise ValueError(
-            f"{', '.join(without)}: no numbers of COCO's tool. Scores of an earlier version lack them: run the stage "
-            "evaluate again"
+            f"expected models with the numbers of COCO's tool, found {', '.join(without) or 'no model'} without. "
+            "Scores that an earlier version wrote lack them: run the stage evaluate again"
         )

@@ -4,11 +4,13 @@ import json
 
 import pytest
 
-from radvlm_course.evaluation.beside_paper import OurScores, beside_paper, read_our_scores
+from radvlm_course.boxes import Box, format_boxes
+from radvlm_course.evaluation.beside_paper import OurScores, beside_paper, our_scores, read_our_scores
 from radvlm_course.evaluation.predictions import Prediction
 from radvlm_course.evaluation.published import load_table
 from radvlm_course.evaluation.score import score
 from radvlm_course.evaluation.statistics import Interval
+from radvlm_course.records import Example
 
 GROUNDING = ("anatomical_grounding", "abnormality_grounding", "phrase_grounding")
 
@@ -101,3 +103,20 @@ def test_a_file_that_is_no_scores_is_refused_by_name(tmp_path, content):
         read_our_scores(tmp_path)
     with pytest.raises(FileNotFoundError):
         read_our_scores(tmp_path / "gone.json")
+
+
+def test_scores_in_memory_take_their_datasets_from_the_examples():
+    box = Box(0.1, 0.1, 0.4, 0.4)
+    asked = [
+        Example(name, "phrase_grounding", "", "Where?", "There.", (box,), ("nodule",), source="ms_cxr", patient_id=name)
+        for name in "ab"
+    ]
+    given = [Prediction(e.id, text, text, "m") for e, text in zip(asked, (format_boxes([box]), ""), strict=True)]
+    ours_here = our_scores(score(asked, given, resamples=20), asked, "shown")
+    assert (ours_here.model, ours_here.sources) == ("shown", {"phrase_grounding": ("ms_cxr",)})
+    assert ours_here.example_ids == {"phrase_grounding": frozenset("ab")}
+    side = beside_paper(load_table(2), [ours_here])
+    assert side.ours["shown"]["phrase_ms_map50"].value == pytest.approx(50.0)
+    assert "phrase_pad_map50" not in side.ours["shown"]
+    with pytest.raises(KeyError):
+        our_scores(score(asked, given, resamples=20), asked[:1])

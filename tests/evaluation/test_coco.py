@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from radvlm_course.boxes import Box
-from radvlm_course.evaluation.coco import MEASURES, RANKINGS, coco_average_precision, coco_table
+from radvlm_course.evaluation.coco import MEASURES, RANKINGS, coco_average_precision, coco_table, precision_curves
 
 RIGHT, OTHER, WRONG = Box(0.1, 0.1, 0.4, 0.4), Box(0.6, 0.6, 0.9, 0.9), Box(0.45, 0.05, 0.55, 0.15)
 RECALLS = 101
@@ -46,6 +46,18 @@ def test_recall_does_not_mind_stray_boxes_nor_the_ranking() -> None:
         assert found["average_recall"] == pytest.approx(0.25)  # of two true boxes one, half of the time
         assert found["average_recall_large"] == pytest.approx(0.25)
         assert found["average_recall_small"] is None
+
+
+def test_the_curves_of_three_rankings_have_their_ap_as_mean() -> None:
+    predicted, true = [[RIGHT, WRONG], [WRONG, RIGHT]], [[RIGHT], [RIGHT, OTHER]]
+    curves = precision_curves(predicted, true)
+    for ranking in RANKINGS:
+        ap = coco_average_precision(predicted, true, ["a", "a"], ranking)["map50"]
+        assert curves[ranking].shape == (RECALLS,)
+        assert curves[ranking].mean() == pytest.approx(ap)
+    assert set(curves["best"]) == {0.0, 1.0}
+    with pytest.raises(ValueError, match="found 0 written and 1 true"):
+        precision_curves([[]], [[RIGHT]])
 
 
 def test_sizes_are_of_the_true_box_and_no_box_counts_twice() -> None:

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from radvlm_course.evaluation.comparison import Comparison
 from radvlm_course.evaluation.statistics import Interval, bootstrap, mean_statistic
 from radvlm_course.evaluation.summary import AgainstPrior
 from radvlm_course.viz.comparisons import (
     draw_against_prior,
     draw_bootstrap,
     draw_differences,
+    draw_p_values,
     draw_patients,
     resampled_means,
 )
@@ -66,3 +68,20 @@ def test_toy_pictures_are_whole(helpers):
     assert helpers.inside(draw_bootstrap(drawn, 0.54))
     with pytest.raises(ValueError, match="at least one set"):
         draw_bootstrap({}, 0.5)
+
+
+def test_p_values_stand_smallest_first_before_and_after_correction(helpers):
+    def tested(model, p, corrected):
+        return Comparison(model, "report_generation", "gleu", interval(0.1, 0.05, 0.15), p, corrected, 2)
+
+    nan = float("nan")
+    figure = draw_p_values([tested("b", 0.03, 0.06), tested("a", 0.001, 0.002), tested("c", nan, nan)], "a title")
+    texts = helpers.texts(figure)
+    assert [text for text in texts if "GLEU" in text] == ["a: GLEU, report generation", "b: GLEU, report generation"]
+    assert "corrected for 2 tests (Holm)" in texts
+    axes = next(axes for axes in figure.axes if axes.get_xscale() == "log")
+    marks = [float(line.get_xdata()[0]) for line in axes.get_lines() if line.get_marker() == "o"]
+    assert marks == [0.001, 0.002, 0.03, 0.06]
+    assert helpers.inside(figure)
+    with pytest.raises(ValueError, match="with a p-value"):
+        draw_p_values([tested("c", nan, nan)])

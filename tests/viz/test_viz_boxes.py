@@ -67,10 +67,12 @@ def test_before_and_after_refuse_lists_of_other_lengths(wide_film, truth):
 
 def test_a_gallery_has_a_caption_below_each_film(wide_film, truth, helpers):
     captions = ["Normal chest radiograph.", "The heart is enlarged. " * 30, "Left effusion."]
-    figure = gallery([wide_film] * 3, captions, truth=[[], truth, []], truth_labels=[[], ["heart"], []], columns=2)
+    figure = gallery(
+        [wide_film] * 3, captions, truth=[[], truth, []], truth_labels=[[], ["heart"], []], columns=2, title="three"
+    )
     assert len(films_in(figure)) == 3
     texts = helpers.texts(figure)
-    assert {"Normal chest radiograph.", "Left effusion.", "heart", "ground truth"} <= set(texts)
+    assert {"three", "Normal chest radiograph.", "Left effusion.", "heart", "ground truth"} <= set(texts)
     assert any(text.endswith(" …") and text.count("\n") == 3 for text in texts)
     assert helpers.inside(figure)
 

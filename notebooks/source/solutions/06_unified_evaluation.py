@@ -75,3 +75,33 @@ for _ in range(2000):
     means.append(sum(values[index] for index in resample) / len(resample))
 means.sort()
 print(f"mean {sum(values) / 10:.2f}, 95% interval [{means[50]:.2f}, {means[1949]:.2f}]")
+
+# %% [markdown]
+# ## 06.4 What a ranking can decide
+#
+# All right boxes first: precision is 1 until recall has come as far as it goes, so AP is the recall. All wrong boxes
+# first: precision rises with every right box up to that of the whole list, and since each recall counts the best
+# precision there or beyond, AP is precision times recall. No ranking can give less: at the end of any list,
+# precision and recall are these. Who writes nothing finds nothing.
+
+
+# %%
+def answer_4(right, written, true):
+    recall = right / true
+    precision = right / written if written else 0.0
+    return precision * recall, recall
+
+
+check("06.4", answer_4, strict=True)
+
+# %% [markdown]
+# COCO's tool agrees, but for its 101 points of recall. Six right boxes and six wrong ones for ten true boxes:
+
+# %%
+from radvlm_course.evaluation.coco import coco_average_precision
+
+answers = [[box]] * 6 + [[wrong]] * 6
+films = [[box]] * 10 + [[]] * 2
+for ranking in ("worst", "best"):
+    print(f"{ranking:5s} {coco_average_precision(answers, films, ['nodule'] * 12, ranking)['map50']:.3f}")
+print("by hand", answer_4(6, 12, 10))
