@@ -39,7 +39,7 @@ draw_pipeline(current="evaluate")
 # model wrote this answer. **Step one is reading**: what in it is a box?
 
 # %%
-from radvlm_course.boxes import Box, format_boxes
+from radvlm_course.boxes import Box, format_boxes, parse_boxes
 from radvlm_course.evaluation.steps import read_groups
 from radvlm_course.phantoms import make_phantom
 from radvlm_course.viz.steps import draw_reading
@@ -54,6 +54,7 @@ written = [
     Box.clipped(a.x1, a.y1 - 4 * down, a.x2, a.y2 - 4 * down),
     Box.clipped(b.x1 - 0.3 * b.width, b.y1 - 0.15 * b.height, b.x2, b.y2),
 ]
+written = parse_boxes(format_boxes(written))  # with two decimals, as an answer has them
 untidy = f"Fluid on both sides: {format_boxes(written)}. Or [0.9, 0.8, 0.7, 0.6], in pixels [410, 220, 600, 300]."
 draw_reading(untidy, read_groups(untidy))
 
@@ -101,7 +102,7 @@ answer = f"Fluid on both sides: {format_boxes(written)}."
 draw_steps(grounding_steps(answer, asked), "One answer, three boxes for two, under every metric")
 
 # %% [markdown]
-# One answer, and its score is anything from a third to one. No line is wrong: each answers another
+# One answer, and its score is anything from less than a third to one. No line is wrong: each answers another
 # question. The most surprising are those that differ by colour alone, and they have one cause.
 #
 # ## 2. mAP without confidences
@@ -304,7 +305,6 @@ except PredictionError as error:
 # Here is the mean box, at work on four effusions:
 
 # %%
-from radvlm_course.boxes import parse_boxes
 from radvlm_course.viz import gallery
 
 examples = {example.id: example for example in test}

@@ -110,7 +110,7 @@ def grounding_steps(response: str, example: Example) -> list[Step]:
     for ranking, words in (
         ("as_written", "ranked as written"),
         ("worst", "wrong boxes first"),
-        ("best", "right first"),
+        ("best", "right boxes first"),
     ):
         steps.append(Step("AP@0.5", COCO, f"{words}; precision read at 101 recalls", table[ranking]["map50"]))
     steps.append(Step("AP@0.5:0.95", COCO, "mean of ten thresholds, ranked as written", table["as_written"]["map"]))
