@@ -230,8 +230,9 @@ draw_quirks(quirks())
 # %% [markdown]
 # Read it by direction. A diamond on the **right** is a flattering quirk: stray boxes for free, failures left out, an
 # unreadable judgement taken for praise. A diamond on the **left** is an unfair one: a correct silence, a denial, a
-# synonym, a comma. They do not cancel: which ones weigh more depends on how a model writes. And where both
-# marks lie on each other, the quirk is harmless in that case, which is worth knowing as well.
+# synonym, a comma. (The last line is no score: there the diamond on the left is an interval that is too sure of
+# itself.) They do not cancel: which ones weigh more depends on how a model writes. And where both marks lie on each
+# other, the quirk is harmless in that case, which is worth knowing as well.
 #
 # ## 5. How sure is a mean?
 #
@@ -472,8 +473,8 @@ family = compare_models(models, start, ["soft_f1", "gleu"], swaps=4000)
 draw_p_values(family, f"Every model against {start}: p-values by permutation of patients")
 
 # %% [markdown]
-# Blue lines hold after the correction. A filled dot to the right of the dotted line is a difference that one would
-# have reported by looking once.
+# Blue lines hold after the correction. A hollow dot left of the dotted line whose filled dot lies right of it is a
+# difference that one would have reported after looking only there.
 #
 # ## 10. Finding by finding
 #
@@ -579,8 +580,8 @@ beside(order[0])
 # ## 12. Beside the paper's tables
 #
 # The paper's table 2 (grounding) with ours in its columns, in its units and by its reading of mAP. Rings are the
-# paper's, which have no intervals; dots are ours. **The films are others**: the paper's are of patients, with eight
-# billion parameters behind each ring, ours are phantoms. Nobody is ranked against anybody here. What the picture is
+# paper's, which have no intervals; dots are ours. **The films are others**: the paper's are of patients, with seven or
+# eight billion parameters behind each ring, ours are phantoms. Nobody is ranked against anybody here. What the picture is
 # for: which columns exist, which ones are empty for us, and how the paper's own models stand to each other.
 
 # %%
