@@ -581,8 +581,8 @@ beside(order[0])
 #
 # The paper's table 2 (grounding) with ours in its columns, in its units and by its reading of mAP. Rings are the
 # paper's, which have no intervals; dots are ours. **The films are others**: the paper's are of patients, with seven or
-# eight billion parameters behind each ring, ours are phantoms. Nobody is ranked against anybody here. What the picture is
-# for: which columns exist, which ones are empty for us, and how the paper's own models stand to each other.
+# eight billion parameters behind each ring, ours are phantoms. Nobody is ranked against anybody here. What the
+# picture is for: which columns exist, which ones are empty for us, and how the paper's models stand to each other.
 
 # %%
 from radvlm_course.evaluation.beside_paper import beside_paper, our_scores
