@@ -11,10 +11,8 @@ LEFT, RIGHT = Box(0.1, 0.1, 0.4, 0.4), Box(0.6, 0.1, 0.9, 0.4)
 
 
 def grounding(name, box):
-    labels, patient = ("nodule",), name
-    return Example(
-        name, "abnormality_grounding", "", "Where?", format_boxes([box]), (box,), labels, "phantom", patient_id=patient
-    )
+    answer, labels = format_boxes([box]), ("nodule",)
+    return Example(name, "abnormality_grounding", "", "Where?", answer, (box,), labels, "phantom", patient_id=name)
 
 
 def test_priors_of_boxes_are_scored_with_cocos_tool_and_stand_in_the_results(tmp_path):
