@@ -5,7 +5,8 @@
 outputs of cells whose code did not change. Executing runs a notebook from top to bottom in a fresh
 kernel, in the folder where it lies, and writes to ``build/notebooks`` unless told to replace the
 stored one. Whatever would differ from run to run for no reason is left out: timings, random cell
-names, widget state. A widget needs a kernel, so only what shows without one is kept of it.
+names, widget state. A widget needs a kernel, so only what shows without one is kept of it. Pictures are stored with a
+palette where nobody sees it.
 
     python -m radvlm_course.notebooks build [--execute] [--write] [--workers N] [NAMES]
     python -m radvlm_course.notebooks check [NAMES]
@@ -14,6 +15,7 @@ names, widget state. A widget needs a kernel, so only what shows without one is 
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import os
 import re
@@ -24,6 +26,8 @@ from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+
+from radvlm_course.notebook_pictures import smaller_png
 
 __all__ = [
     "NotebookError",
@@ -36,6 +40,7 @@ __all__ = [
     "read_source",
 ]
 
+PNG = "image/png"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "pygments_lexer": "ipython3"}
@@ -151,6 +156,9 @@ def clean_notebook(notebook: Any) -> None:
         for output in cell.outputs:
             output.get("data", {}).pop(WIDGET_VIEW, None)
             output.get("metadata", {}).pop(WIDGET_VIEW, None)
+            if PNG in output.get("data", {}):
+                smaller = smaller_png(base64.b64decode(output.data[PNG]))
+                output.data[PNG] = base64.b64encode(smaller).decode("ascii")
             if output.output_type == "stream":
                 # What a terminal shows of a progress bar: its last state.
                 output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text.rstrip("\r"))

@@ -20,6 +20,7 @@ from radvlm_course.notebooks import (  # noqa: E402
     read_source,
 )
 
+WHITE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
 SOURCE = """# %% [markdown]
 # # A tiny notebook
 
@@ -177,7 +178,7 @@ def test_cleaning_keeps_of_a_widget_only_what_shows_without_a_kernel(root: Path)
     cell = notebook.cells[1]
     cell.metadata["execution"] = {"iopub.status.busy": "2026-01-01"}
     view = {"model_id": "a", "version_major": 2, "version_minor": 0}
-    with_picture = {WIDGET_VIEW: view, "image/png": "aGVsbG8=", "text/plain": "interactive(...)"}
+    with_picture = {WIDGET_VIEW: view, "image/png": WHITE_PIXEL, "text/plain": "interactive(...)"}
     cell.outputs = [
         nbformat.v4.new_output("display_data", data={WIDGET_VIEW: view, "text/plain": "IntSlider(...)"}),
         nbformat.v4.new_output("display_data", data=with_picture),

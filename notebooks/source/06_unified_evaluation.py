@@ -598,12 +598,21 @@ draw_beside_paper(beside_paper(load_table(2), ours))
 # the laptop tier fills; `evaluate score --report-metrics` fills the others where the weights are.
 
 # %%
-draw_beside_paper(beside_paper(load_table(1), ours))
+from radvlm_course.evaluation.paper_text import to_markdown
+
+Markdown(to_markdown(beside_paper(load_table(1), ours)))
 
 # %% [markdown]
-# Two comparisons inside the paper's tables can be repeated inside ours, because both sides of each are on the same
-# films: RadVLM against RadVLM+RL in table 2 (ours: the start against `grpo_grounding`, section 9), and the same pair
-# in table 1 (ours: the start against `grpo_reports`).
+# Table 3: one model, trained with one reward after the other. Ours was paid with GLEU.
+
+# %%
+paid = [our_scores(scores[name], test) for name in (start, "grpo_reports") if name in scores]
+Markdown(to_markdown(beside_paper(load_table(3), paid)))
+
+# %% [markdown]
+# Three comparisons inside the paper's tables can be repeated inside ours, because both sides of each are on the same
+# films: RadVLM against RadVLM+RL in table 2 (ours: the start against `grpo_grounding`, section 9), the same pair in
+# table 1 (ours: the start against `grpo_reports`), and in table 3 what paying with GLEU does to the length of a report.
 #
 # ## 13. The paper's experiments, in small
 #

@@ -6,6 +6,7 @@ is matched, on the wrong side, missed or invented.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from radvlm_course.evaluation.predictions import read_predictions
 from radvlm_course.evaluation.score import load_scores
 from radvlm_course.records import Example
 
-__all__ = ["BOX_ERRORS", "FINDING_ERRORS", "Case", "box_error", "finding_errors", "folder_name", "read_cases"]
+__all__ = ["BOX_ERRORS", "FINDING_ERRORS", "Case", "box_error", "finding_errors", "read_cases"]
 
 BOX_ERRORS = ("right", "partly right", "near miss", "other side", "elsewhere", "nothing written", "nothing to find")
 """``right``: every true box is found at IoU 0.5 and nothing else is written; where there is nothing to find, nothing is
@@ -49,11 +50,6 @@ class Case:
         return parse_boxes(self.response or "")
 
 
-def folder_name(model: str) -> str:
-    """How the evaluation stage names the files of a model or prior."""
-    return model.replace(": ", "_").replace(" ", "_")
-
-
 def read_cases(
     folder: str | os.PathLike[str], model: str, examples: Mapping[str, Example], task: str, metric: str
 ) -> list[Case]:
@@ -68,7 +64,7 @@ def read_cases(
         FileNotFoundError: the model was not evaluated there.
         ValueError: no row of the task has the metric, or an example is not given.
     """
-    name = folder_name(model)
+    name = _folder_of(Path(folder), model)
     rows = [row for row in load_scores(Path(folder) / "scores" / name).rows if row["task"] == task and metric in row]
     if not rows:
         raise ValueError(f"{model} has no row of {task} with {metric}")
@@ -78,6 +74,19 @@ def read_cases(
     said = {line.example_id: line.response for line in lines}
     cases = [Case(examples[r["example_id"]], said[r["example_id"]], r, float(r[metric])) for r in rows]
     return sorted(cases, key=lambda case: (case.value, case.example.id))
+
+
+def _folder_of(folder: Path, model: str) -> str:
+    """The name of the model's files: its own, or another one where it cannot name a folder, as with the priors."""
+    found = {json.loads(path.read_text(encoding="utf-8"))["model"]: path.parent.name for path in _scores_in(folder)}
+    if model not in found:
+        there = ", ".join(found) or "no model"
+        raise FileNotFoundError(f"{folder / 'scores'}: expected scores of {model!r}, found those of {there}")
+    return found[model]
+
+
+def _scores_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob("scores/*/scores.json"))
 
 
 def box_error(predicted: Sequence[Box], true: Sequence[Box]) -> str:

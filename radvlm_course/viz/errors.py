@@ -27,7 +27,7 @@ from radvlm_course.viz.widgets import Interactive
 __all__ = ["ErrorBrowser", "draw_box_errors", "draw_finding_errors"]
 
 ALL = "all labels"
-_FILMS = 8
+_FILMS, _WIDTH = 8, 1.9  # on a page; inches
 _BOX_COLOURS = dict(
     zip(BOX_ERRORS, ("#009E73", "#8CCFB9", "#F0C64A", "#D55E00", "#CC79A7", "#555555", "#B0B0B0"), strict=True)
 )
@@ -95,7 +95,7 @@ class ErrorBrowser(Interactive):
             ]
             films = [self.root / case.example.image_path for case in page]
             truth = [case.example.boxes for case in page]
-            return gallery(films, captions, truth, [case.boxes for case in page], title=head)
+            return gallery(films, captions, truth, [case.boxes for case in page], width=_WIDTH, title=head)
         case = chosen[place]
         head = f"{order}: {place + 1} of {len(chosen)}, {title} {case.value:.2f}"
         assert self.findings_of is not None  # as the constructor saw to

@@ -46,9 +46,7 @@ def draw_leaderboard(board: Leaderboard, baselines: Collection[str] = (), title:
     axes.set_yticks(range(len(entries)), names)
     axes.set_title(title_with_direction(first), pad=6)
     _draw_places(style.axes_at(figure, label + _WIDTH + 0.45, top, _PLACES, body), entries, baselines)
-    note = (
-        "A place is taken from another model only if the whole interval lies on the better side of its whole interval."
-    )
+    note = "A model stands before another one only if its whole interval lies on the better side of the other's."
     for number, line in enumerate(style.wrapped(note, label + _WIDTH + _PLACES + 0.6, 8)):
         paper.text(0.12, top + body + 0.6 + 0.15 * number, line, va="center", fontsize=8, color=style.MUTED)
     return figure

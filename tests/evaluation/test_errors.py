@@ -8,7 +8,6 @@ from radvlm_course.evaluation.errors import (
     FINDING_ERRORS,
     box_error,
     finding_errors,
-    folder_name,
     read_cases,
 )
 from radvlm_course.evaluation.predictions import Prediction, PredictionWriter
@@ -63,15 +62,15 @@ def test_findings_are_matched_missed_invented_or_on_the_wrong_side():
 def folder(tmp_path):
     """An evaluation of two models, one with the name of a prior."""
     asked = [example("b", TRUE), example("a", TRUE), example("c", TRUE)]
-    for model, answers in {
-        "sft": ["[0.5, 0.5, 0.6, 0.6]", None, format_boxes([TRUE])],
-        "prior: mean box": [format_boxes([TRUE])] * 3,
+    for (model, name), answers in {
+        ("sft", "sft"): ["[0.5, 0.5, 0.6, 0.6]", None, format_boxes([TRUE])],
+        ("prior: mean box", "prior_of_boxes"): [format_boxes([TRUE])] * 3,
     }.items():
-        path = tmp_path / "predictions" / f"{folder_name(model)}.jsonl"
+        path = tmp_path / "predictions" / f"{name}.jsonl"
         with PredictionWriter(path) as writer:
             for one, answer in zip(asked, answers, strict=True):
                 writer.write(Prediction(one.id, answer or "", answer, model))
-        score(asked, [*_read(path)], resamples=10).write(tmp_path / "scores" / folder_name(model))
+        score(asked, [*_read(path)], resamples=10).write(tmp_path / "scores" / name)
     return tmp_path, {one.id: one for one in asked}
 
 
@@ -96,5 +95,5 @@ def test_what_is_not_there_is_named(folder):
         read_cases(path, "sft", examples, "report_generation", "gleu")
     with pytest.raises(ValueError, match=r"1 examples of the rows are not given, such as \['b'\]"):
         read_cases(path, "sft", {"a": examples["a"], "c": examples["c"]}, "abnormality_grounding", "soft_f1")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="scores of 'none', found those of prior: mean box, sft"):
         read_cases(path, "none", examples, "abnormality_grounding", "soft_f1")

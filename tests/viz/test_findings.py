@@ -37,7 +37,7 @@ def test_what_the_reference_has_alone_is_missed():
 
 def test_a_sentence_adds_nothing_that_the_whole_report_does_not_affirm():
     def normal_if_nothing_else(text):
-        return {("effusion", "")} if "effusion" in text else {("No Finding", "")}
+        return {("effusion", "")} if "effusion" in text.lower() else {("No Finding", "")}
 
     marked = mark_findings("Effusion. The heart is normal.", (), normal_if_nothing_else)
     assert [list(sentence.states) for sentence in marked] == [[("effusion", "")], []]

@@ -18,7 +18,7 @@ def test_every_metric_stands_with_its_sum_and_value(helpers):
     figure = draw_steps(steps, "A title")
     texts = helpers.texts(figure)
     assert {"A title", "0.667", "0.500", "0.250", "1.000", "paper", "corrected", "COCO"} <= set(texts)
-    assert sum(text.startswith("a long sum") for text in texts) > 1
+    assert sum("long sum" in text for text in texts) > 1
     assert helpers.inside(figure)
     with pytest.raises(ValueError, match="at least one metric"):
         draw_steps([])
