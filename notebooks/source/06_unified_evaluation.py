@@ -543,6 +543,9 @@ draw_box_errors(boxed, "grpo_grounding: what kind of answer, finding by finding"
 said = {name: read_cases(folder, name, examples, "report_generation", "gleu") for name in ("grpo_reports", start)}
 ErrorBrowser(said, "gleu", findings_of=report_findings)
 
+# %% [markdown]
+# Its best, with a score that a film without findings makes easy to reach:
+
 # %%
 ErrorBrowser(said, "gleu", findings_of=report_findings, worst_first=False)
 

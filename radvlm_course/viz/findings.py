@@ -138,6 +138,8 @@ class _Block:
 
 def _note(found: Collection[tuple[str, str]], true: Collection[tuple[str, str]]) -> list[str]:
     mine, theirs = set(found), set(true)
+    if not mine and not theirs:
+        return ["nothing abnormal in either"]
     parts = {"matched": mine & theirs, "missed": theirs - mine, "invented": mine - theirs}
     text = " · ".join(f"{name}: {_named(pairs) or 'none'}" for name, pairs in parts.items())
     return style.wrapped(text, _WIDTH, 8.0, max_lines=3)

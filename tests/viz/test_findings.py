@@ -63,6 +63,12 @@ def test_a_band_runs_over_every_line_of_its_sentence(helpers):
     assert helpers.inside(figure)
 
 
+def test_two_normal_reports_say_that_nothing_is_abnormal_in_either(helpers):
+    figure = draw_findings({"m": "The lungs are clear."}, "No pneumothorax.", report_findings)
+    assert "nothing abnormal in either" in helpers.texts(figure)
+    assert kinds(figure) == {}
+
+
 def test_nothing_to_compare_is_an_error():
     with pytest.raises(ValueError, match="at least one report"):
         draw_findings({}, REFERENCE, report_findings)
