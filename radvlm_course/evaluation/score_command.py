@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from radvlm_course.evaluation.clinical import CLINICAL_METRICS, ClinicalScorer, available_metrics
+from radvlm_course.evaluation.coco import RANKINGS
 from radvlm_course.evaluation.comparison import Comparison, compare_models, write_comparisons
 from radvlm_course.evaluation.files import read_examples
 from radvlm_course.evaluation.judgements import read_judgements
@@ -156,7 +157,7 @@ def _print_counts(item: Scores) -> None:
         told = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in counts.items() if number)
         print(f"{item.model}, {task}: {told}")
     for task, table in item.coco.items():
-        values = {ranking: table[ranking]["map50"] for ranking in table if isinstance(table[ranking], dict)}
+        values = {ranking: table[ranking]["map50"] for ranking in RANKINGS}
         told = ", ".join(f"{name} {value:.3f}" for name, value in values.items() if value is not None)
         print(f"{item.model}, {task}: COCO mAP@0.5 by made-up ranking: {told or 'undefined'} (n {table['n']})")
 
