@@ -619,8 +619,93 @@ Markdown(to_markdown(beside_paper(load_table(3), paid)))
 #
 # ## 13. The paper's experiments, in small
 #
-# Each experiment of the paper has a counterpart that runs on a laptop with three seeds: `python -m radvlm_course
-# experiments`. It answers the question of the paper for phantoms and a tiny model, and for nothing else.
+# The paper compares models of 8 billion parameters on real films. The same comparisons in small, with
+# everything else held equal, take more time than a notebook should, so they are stored with the course, each
+# with the command that made it. An experiment has **arms** (trainings that differ in one thing), three seeds
+# of each, and **questions**: paired differences over the same test films.
+#
+# One rule judges all claims, written down before looking:
+
+# %%
+import textwrap
+
+from radvlm_course.experiments.page import all_stored, total_seconds
+from radvlm_course.experiments.verdicts import rule_in_words
+
+experiments = all_stored()
+print(textwrap.fill(rule_in_words(), 100), "\n")
+for name, results in experiments.items():
+    minutes = total_seconds({name: results}) / 60
+    size = f"{len(results.seconds)} arms x {len(results.budget.seeds)} seeds, {minutes:4.0f} core minutes"
+    print(f"{name:14s} {size}: {results.command}")
+
+# %% [markdown]
+# ### Does RL make up for domain fine-tuning?
+#
+# Two bases, with and without a thought, before and after the same GRPO. The orange base has seen shapes and
+# never a radiograph; the blue one is the course's own model after SFT.
+
+# %%
+from radvlm_course.experiments.claims import read_aloud
+from radvlm_course.viz.experiments import draw_answers, show_experiment
+
+show_experiment(experiments["matched_rl"])
+
+# %%
+print(read_aloud(experiments["matched_rl"]))
+
+# %% [markdown]
+# ### Does thinking help?
+#
+# Each question with its interval; hollow dots are the seeds, and what ends in the grey band is too small to count.
+
+# %%
+show_experiment(experiments["thinking"])
+
+# %%
+print(read_aloud(experiments["thinking"]))
+
+# %% [markdown]
+# ### Which reward for reports?
+#
+# All metrics against all rewards. Read a row: what did training on this reward do? Then the last column: was it
+# earned by saying less? `fact_precision` pays for being right about what is said and nothing for saying it.
+
+# %%
+show_experiment(experiments["reward_choice"])
+
+# %%
+print(read_aloud(experiments["reward_choice"]))
+
+# %% [markdown]
+# ### How much does the start matter?
+
+# %%
+show_experiment(experiments["sft_matters"])
+
+# %%
+print(read_aloud(experiments["sft_matters"]))
+
+# %% [markdown]
+# ### What does RL on one task do to the other?
+#
+# The framed squares are on the task that was trained; the others are the price, or the gift. The paper does not
+# measure these.
+
+# %%
+show_experiment(experiments["cross_task"])
+
+# %%
+print(read_aloud(experiments["cross_task"]))
+
+# %%
+draw_answers(experiments["cross_task"])
+
+# %% [markdown]
+# Three verdicts, and all three are results. **Not reproduced** on phantoms with a tiny model says little
+# against a claim about real films; **not testable at this size** is the honest name for an interval that is
+# too wide or a training that moved nothing. [The page of the experiments](../docs/experiments.md) has every
+# difference with its seeds, and for each arm the configuration that runs it at the paper's size.
 #
 # ## 14. Negative results
 #
