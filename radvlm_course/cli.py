@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(given)
     if process_count() > 1 and (options.command not in STAGES or getattr(options, "evaluate_command", None)):
         if main_process():
-            print(f"error: {' '.join(given[:2])} runs in one process: start it without a launcher", file=sys.stderr)
+            print(f"error: {options.command} runs in one process: start it without a launcher", file=sys.stderr)
         return 1
     if options.command == "doctor":
         from radvlm_course.doctor import report

@@ -72,7 +72,7 @@ def check_batches(profile: Profile, processes: int, source: str) -> None:
     A generation is ``prompts_per_step`` times ``num_generations`` completions. TRL makes
     ``per_device_train_batch_size`` times the processes times ``steps_per_generation`` of them, and one update of every
     ``gradient_accumulation_steps`` micro-batches. A stage that does not give ``per_device_train_batch_size`` is given
-    one that fits, for one process (:mod:`radvlm_course.stages`).
+    one that fits (:mod:`radvlm_course.stages`), if its completions can be shared out evenly.
 
     Raises:
         ProfileError: names the stage, both numbers and the values that would fit.
@@ -80,10 +80,16 @@ def check_batches(profile: Profile, processes: int, source: str) -> None:
     for stage in GRPO_STAGES:
         settings = getattr(profile, stage)
         trainer = settings.trainer
-        if "per_device_train_batch_size" not in trainer:
-            continue
         rollouts = settings.prompts_per_step * trainer.get("num_generations", 8)
         micro_batches, accumulated = _micro_batches(trainer)
+        if "per_device_train_batch_size" not in trainer:
+            if rollouts % (processes * micro_batches):
+                raise ProfileError(
+                    f"{source}: {stage} generates {settings.prompts_per_step} x {trainer.get('num_generations', 8)} = "
+                    f"{rollouts} completions, which {processes} processes cannot share evenly in {micro_batches} "
+                    "micro-batches: change prompts_per_step or the number of processes"
+                )
+            continue
         each = trainer["per_device_train_batch_size"] * processes
         if each * micro_batches != rollouts:
             fitting = f"{rollouts // each}" if each and rollouts % each == 0 else "none; change the batch size"

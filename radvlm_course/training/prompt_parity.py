@@ -207,13 +207,16 @@ def _limit_waiting(generation: Any, folder: str | os.PathLike[str]) -> None:
 @contextlib.contextmanager
 def _clear_server_errors(generation: Any, folder: str | os.PathLike[str]) -> Iterator[None]:
     """Turns what TRL's client raises, the errors of requests and a bare Exception, into one that says what to do."""
+    client = getattr(generation, "vllm_client", None)  # in server mode, in the main process
+    if client is None:
+        yield
+        return
     from requests.exceptions import RequestException
 
-    client = getattr(generation, "vllm_client", None)
     try:
         yield
     except Exception as error:
-        if client is None or not (isinstance(error, RequestException) or type(error) is Exception):
+        if not isinstance(error, RequestException) and type(error) is not Exception:
             raise
         raise VllmServerError(
             f"the vLLM server at {client.base_url} stopped answering ({type(error).__name__}: {error}). Look into its "
