@@ -174,8 +174,7 @@ def test_every_key_of_deepspeeds_files_is_one_that_deepspeed_reads(stage):
     if importlib.util.find_spec("deepspeed") is not None:
         from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
 
-        DeepSpeedZeroConfig(**values["zero_optimization"])
-        assert set(DeepSpeedZeroConfig.model_fields) >= set(values["zero_optimization"])
+        DeepSpeedZeroConfig(**values["zero_optimization"])  # refuses names that it does not know
 
 
 def test_the_installed_package_brings_these_files():
