@@ -119,9 +119,7 @@ def test_an_early_model_is_refused_where_checkpoints_are_in_parts(sharing, refus
     if not refused:
         check_sharing(laptop, sharing, False, "laptop")
         return
-    with pytest.raises(
-        ProfileError, match=r"sft\.early_step is 500, .* is no model folder"
-    ):
+    with pytest.raises(ProfileError, match=r"sft\.early_step is 500, .* is no model folder"):
         check_sharing(laptop, sharing, False, "laptop")
     check_sharing(load_profile("laptop", {**changes, "sft.early_step": None}), sharing, False, "laptop")
 

@@ -30,7 +30,9 @@ from transformers import ProcessorMixin, TrainerCallback
 
 __all__ = ["ChecksPrompts", "PromptMismatch", "VllmServerError", "check_prompts", "compare_prompts"]
 
-ANSWER_SECONDS = 3600.0  # that one request to a vLLM server may take; TRL's client has no limit and would wait for ever
+# That one request to a vLLM server may take: TRL's client has no limit, and the other processes of a training wait as
+# long (ddp_timeout).
+ANSWER_SECONDS = 1800.0
 CONNECT_SECONDS = 10.0
 _CHANGED = (
     "TRL has changed, and whether vLLM reads the right prompts is no longer checked: use the pinned version, or set "

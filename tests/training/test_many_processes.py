@@ -45,6 +45,7 @@ COMPARED = {
 
 
 def write_job(folder, stage, model, examples, processes, **more):
+    """Eight examples: a batch of the last few would be filled up with others where two processes share it."""
     options = {"sft": SFT, "grpo": GRPO}[stage]
     job = {
         "stage": stage,
@@ -54,7 +55,7 @@ def write_job(folder, stage, model, examples, processes, **more):
         "options": {**options, "per_device_train_batch_size": 8 // processes, **more.pop("options", {})},
         **more,
     }
-    write_jsonl(examples, job["examples"])
+    write_jsonl(examples[:8], job["examples"])
     path = folder / f"{stage}.json"
     path.write_text(json.dumps(job))
     return path, Path(job["folder"])

@@ -7,6 +7,7 @@ code.
 
 import http.server
 import json
+import os
 import threading
 from types import SimpleNamespace
 
@@ -40,6 +41,7 @@ OPTIONS = {
     "disable_tqdm": True,
     "use_vllm": True,
 }
+SET_BY_TRL = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 ANSWERS = ("[0.10, 0.10, 0.90, 0.90]", "[0.20, 0.10, 0.60, 0.50]", "none", "[0.40, 0.40, 0.90, 0.90]")
 
 
@@ -109,11 +111,11 @@ def engine(monkeypatch):
     monkeypatch.setattr(vllm_generation, "is_vllm_available", lambda *args, **kwargs: True)
     monkeypatch.setattr(vllm_generation, "LLM", Fresh, raising=False)
     monkeypatch.setattr(vllm_generation, "SamplingParams", SamplingParams, raising=False)
-    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):  # TRL sets them
+    for name in SET_BY_TRL:
         monkeypatch.delenv(name, raising=False)
     yield Fresh
-    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
-        monkeypatch.delenv(name, raising=False)
+    for name in SET_BY_TRL:
+        os.environ.pop(name, None)
 
 
 def test_grpo_trains_on_what_a_colocated_vllm_writes_where_it_reads_our_prompts(
