@@ -87,7 +87,7 @@ def test_a_stage_without_a_batch_size_of_its_own_always_fits():
     seven = load_profile("laptop", {"grpo_reports.prompts_per_step": 7})
     check_batches(seven, 1, "here")
     check_batches(seven, 2, "here")  # 56 completions, 28 in each process
-    with pytest.raises(ProfileError, match=r"grpo_reports generates 7 x 8 = 56 completions, which 3 processes"):
+    with pytest.raises(ProfileError, match=r"16 x 8 = 128 completions, which 3 processes cannot share evenly"):
         check_batches(seven, 3, "here")
 
 

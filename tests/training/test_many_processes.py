@@ -9,6 +9,7 @@ differences by tiny numbers.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +137,23 @@ def load_model_folder(folder, tiny_folder, load_model):
         if not (folder / "model" / path.name).exists():
             (folder / "model" / path.name).symlink_to(path)
     assert load_model(folder / "model").model.num_parameters() > 0
+
+
+def test_a_killed_training_of_shared_out_weights_goes_on_from_its_checkpoint_in_parts(
+    several, alone, tiny_folder, grounding_examples, tmp_path
+):
+    saves = {"save_strategy": "steps", "save_steps": 2}
+    path, folder = write_job(tmp_path, "sft", tiny_folder, grounding_examples, 2, fsdp2=True, options=saves)
+    arguments = ("--num_processes", "2", "--main_process_port", "0", WORKER, path)
+    for _ in range(2):
+        done = several.launch(*arguments, config="fsdp2.yaml")
+        assert done.status == 0, done.errors[-3000:]
+        assert_same_training("sft", folder, alone)
+        checkpoint = folder / "checkpoint-2"
+        assert (checkpoint / "pytorch_model_fsdp_0").is_dir() and not list(checkpoint.glob("*.safetensors"))
+        shutil.rmtree(folder / "model")
+        shutil.rmtree(folder / "checkpoint-4")
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 4 + 2
 
 
 def test_accelerate_passes_over_fsdp_on_processors_which_is_why_the_worker_steps_in(several, tmp_path):
