@@ -1,6 +1,7 @@
 """Start the same Python code in several processes, as a launcher does; a file of its own, used by several tests."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def environment(**more):
     return {**kept, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **more}
 
 
-def run_processes(code, count=2, timeout=100, **more):
+def run_processes(code, count=2, timeout=600, **more):
     """Run ``code`` in ``count`` processes that know of each other, without a launcher that ends them."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -45,11 +46,15 @@ def run_processes(code, count=2, timeout=100, **more):
     return [Finished(process.returncode, *texts) for process, texts in zip(started, told, strict=True)]
 
 
-def launch(*arguments, config="cpu.yaml", timeout=300, folder=None, **more):
-    """``accelerate launch`` with one of the course's files."""
+def launch(*arguments, config="cpu.yaml", timeout=1500, folder=None, **more):
+    """``accelerate launch`` with one of the course's files; the time limit is for a hang, no test is about time."""
     command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file"]
     command += [str(CONFIGS / config), *map(str, arguments)]
-    done = subprocess.run(
-        command, env=environment(**more), capture_output=True, text=True, timeout=timeout, cwd=folder, check=False
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = subprocess.Popen(command, env=environment(**more), cwd=folder, start_new_session=True, **pipes)
+    try:
+        told = started.communicate(timeout=timeout)
+    finally:
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGTERM)  # the launcher ends what it has started
+    return Finished(started.returncode, *told)

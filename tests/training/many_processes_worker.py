@@ -28,6 +28,7 @@ def share_out_on_processors():
 
     PartialState._prepare_backend = backend
     PartialState.set_device = device
+    torch.distributed.init_process_group("gloo")
 
 
 def fix_completions(tokenizer):
