@@ -16,9 +16,19 @@ from typing import TYPE_CHECKING, Any
 from radvlm_course.evaluation import command as evaluating
 from radvlm_course.experiments import command as experiments
 from radvlm_course.general_base import command as general_base
+from radvlm_course.processes import (
+    OtherProcessFailed,
+    from_main,
+    main_process,
+    process_count,
+    process_index,
+    report_failure,
+    wait_for_all,
+)
 from radvlm_course.rewards.service import command as serve_rewards
 
 if TYPE_CHECKING:
+    from radvlm_course.profiles import Profile
     from radvlm_course.stages import Course
 
 STAGE_HELP = {
@@ -30,6 +40,8 @@ STAGE_HELP = {
     "grpo_reports": "GRPO on reports (GLEU), from the SFT model",
     "evaluate": "predict, score and draw every model of the run; or predict, score, table: any model",
 }
+
+STAGES = (*STAGE_HELP, "run")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -79,9 +91,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point. Returns the exit status: 0 done, 1 refused with a reason, 130 interrupted."""
+    """Entry point. Returns the exit status: 0 done, 1 refused with a reason, 130 interrupted.
+
+    Under a launcher of several processes only the stages run, and one process prints.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(given)
+    if process_count() > 1 and (options.command not in STAGES or getattr(options, "evaluate_command", None)):
+        if main_process():
+            print(f"error: {options.command} runs in one process: start it without a launcher", file=sys.stderr)
+        return 1
     if options.command == "doctor":
         from radvlm_course.doctor import report
 
@@ -108,10 +127,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif hasattr(options, "run"):
             kept = f"run {options.run!r} keeps its finished stages and its last checkpoint; "
             kept += "the same command goes on from there"
-        print(f"\ninterrupted: {kept}", file=sys.stderr)
+        if main_process():
+            print(f"\ninterrupted: {kept}", file=sys.stderr)
         return 130
+    except OtherProcessFailed:  # which has printed why
+        return 1
     except (ValueError, RuntimeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        report_failure(error)
+        where = f" in process {process_index()} of {process_count()}" if process_count() > 1 else ""
+        print(f"error{where}: {error}", file=sys.stderr)
         if os.environ.get("RADVLM_COURSE_TRACEBACK"):
             raise
         return 1
@@ -149,36 +173,58 @@ def _merge(options: argparse.Namespace) -> int:
 def _run_stages(options: argparse.Namespace) -> int:
     from radvlm_course.models.unsloth import prepare_engine
     from radvlm_course.profiles import load_profile
-    from radvlm_course.readiness import check_profile, check_ready
     from radvlm_course.stages import open_course
 
     profile = load_profile(options.profile, _overrides(options))
     prepare_engine(profile.model)  # before the trainers are imported, which it rewrites
-    check_profile(profile)
-    check_ready(profile)  # before the run folder is made, which would then belong to a profile that cannot run here
+    # Before the run folder is made, which would then belong to a profile that cannot run here. First in the main
+    # process: what is wrong everywhere is said once.
+    from_main("the checks of the profile", lambda: _check(profile))
+    if not main_process():
+        _check(profile)
+    wait_for_all("the checks of the machines")
     course = open_course(profile, options.run, root=options.runs_root, progress=not options.quiet)
     if options.command != "run":
-        print(f"{options.command}: {course.ensure(options.command)}")
+        folder = course.ensure(options.command)
+        _say(f"{options.command}: {folder}")
     else:
         _run_all(course)
     table = course.run.folder / "evaluate" / "results.md"
-    if options.command in ("run", "evaluate") and table.exists():
+    if options.command in ("run", "evaluate") and main_process() and table.exists():
         print("\n" + table.read_text(encoding="utf-8"))
+    wait_for_all("the end of the command")
     return 0
 
 
+def _check(profile: Profile) -> None:
+    from radvlm_course.readiness import check_profile, check_ready
+
+    check_profile(profile)
+    check_ready(profile)
+
+
+def _say(text: str) -> None:
+    """Print, in one process of several."""
+    if main_process():
+        print(text, flush=True)
+
+
 def _run_all(course: Course) -> None:
+    from radvlm_course.services import check_services
     from radvlm_course.side_by_side import ensure_side_by_side
 
+    grpo = [stage for stage in course.stages() if stage.startswith("grpo_")]
+    check_services(course.profile, course.unfinished(grpo))
     for stage in STAGE_HELP:
         if stage not in course.stages():
             reason = "the profile has no settings for it" if stage == "cold_start" else "the source has no reports"
-            print(f"{stage:<15} left out: {reason}")
+            _say(f"{stage:<15} left out: {reason}")
             continue
         if stage == "grpo_grounding" and course.profile.side_by_side:
             ensure_side_by_side(course, [name for name in course.stages() if name.startswith("grpo_")])
         folder = course.ensure(stage)
-        print(f"{stage:<15} {course.run.summary(stage)['seconds']:7.1f} s  {folder}", flush=True)
+        if main_process():
+            print(f"{stage:<15} {course.run.summary(stage)['seconds']:7.1f} s  {folder}", flush=True)
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, Any]:

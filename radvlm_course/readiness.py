@@ -1,8 +1,9 @@
 """Everything about a profile that can be known to be wrong before hours are spent, and before a run folder is made.
 
-Is every setting one that the installed trainers have? Do the batches fit the processes that run? Does the adapter reach
-what it should? Is there a GPU, are there weights, are there data? The first three are faults of a profile
-(:func:`check_profile`), the rest is what a machine lacks (:func:`obstacles`).
+Is every setting one that the installed trainers have? Do the batches, and what the launcher shares out, fit the
+processes that run? Does the adapter reach what it should? Is there a GPU, are there weights, are there data? The first
+three are faults of a profile (:func:`check_profile`), the rest is what a machine lacks (:func:`obstacles`). Servers
+that a stage talks to are asked by :mod:`radvlm_course.services`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 
 from radvlm_course.choice import TOLERANCE
 from radvlm_course.machine import Machine, quick_look
-from radvlm_course.profile_checks import GRPO_STAGES, check_batches
+from radvlm_course.processes import process_count, sharding
+from radvlm_course.profile_checks import GRPO_STAGES, check_batches, check_sharing
 from radvlm_course.profiles import Profile, check_reward, check_trainer_options
 from radvlm_course.runs import RunError
 
@@ -33,7 +35,9 @@ def check_profile(profile: Profile) -> None:
     for name in GRPO_STAGES:
         check_trainer_options(getattr(profile, name), "trl.GRPOConfig", name)
         check_reward(getattr(profile, name), name)
-    check_batches(profile, int(os.environ.get("WORLD_SIZE", 1)), f"profile {profile.name}")
+    check_batches(profile, process_count(), f"profile {profile.name}")
+    one_process_loads = os.environ.get("FSDP_CPU_RAM_EFFICIENT_LOADING", "false").lower() == "true"
+    check_sharing(profile, sharding(), one_process_loads, f"profile {profile.name}")
     model = profile.model
     if model.name_or_path is not None and (model.adapter is not None or model.quantisation is not None):
         from radvlm_course.models.architectures import check_module_names, known_architectures, read_architecture
@@ -83,7 +87,7 @@ def _named_models(profile: Profile) -> list[str]:
 
 def _missing_gpus(profile: Profile, machine: Machine) -> list[str]:
     needs = profile.requires
-    processes = int(os.environ.get("WORLD_SIZE", 1))
+    processes = process_count()
     if needs.gpus > 1 and processes == 1:
         return [
             f"it is sized for {needs.gpus} processes, one a GPU, and this is one alone: start it with the command at "

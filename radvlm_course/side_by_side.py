@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from radvlm_course.processes import process_count
 from radvlm_course.runs import RunError
 
 if TYPE_CHECKING:
@@ -30,13 +31,14 @@ def ensure_side_by_side(course: Course, stages: Sequence[str]) -> None:
     """Run stages that are not finished yet: the first here with its progress bar, the others in processes of their own.
 
     What those print goes to ``output.log`` in their stage's folder. If one fails, the others still finish or keep
-    their checkpoints; the same call goes on from there.
+    their checkpoints; the same call goes on from there. Under a launcher of several processes, which share each stage
+    among them, one stage runs after the other.
 
     Raises:
         RunError: another process failed; names its log and gives its last line.
     """
-    todo = [stage for stage in stages if not course.run.is_finished(stage)]
-    if len(todo) < 2:
+    todo = course.unfinished(stages)
+    if len(todo) < 2 or process_count() > 1:
         for stage in todo:
             course.ensure(stage)
         return

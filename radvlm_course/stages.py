@@ -11,6 +11,10 @@ A finished stage is not repeated; a killed one resumes. ``base`` exists only for
 makes the tokenizer and the vision tower that a real Qwen3-VL brings along. ``cold_start`` teaches the
 thinking mode; a GRPO stage starts from it if its settings say ``thinking``, and from elsewhere if they
 name a ``start``.
+
+Started by ``accelerate launch``, the stages that train with TRL (``sft``, ``cold_start``, GRPO) run in all processes;
+the others run in the main process alone, which also opens the run, writes its files and decides what is finished
+(:mod:`radvlm_course.processes`).
 """
 
 from __future__ import annotations
@@ -19,19 +23,23 @@ import dataclasses
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radvlm_course.models.unsloth import prepare_engine
-from radvlm_course.profile_checks import STARTS
+from radvlm_course.processes import from_main, main_process, process_count, sharding, wait_for_all
+from radvlm_course.profile_checks import GRPO_STAGES, STARTS
 from radvlm_course.profiles import ColdStartSettings, Profile, load_profile
 from radvlm_course.readiness import check_profile, check_ready
 from radvlm_course.records import Example, Study, read_jsonl, write_jsonl
 from radvlm_course.runs import Run, RunError, append_jsonl
+from radvlm_course.services import check_services
 from radvlm_course.settings import plain_values
 
 if TYPE_CHECKING:
+    from transformers import Trainer
+
     from radvlm_course.models.loading import LoadedModel
 
 __all__ = ["STAGE_ORDER", "Course", "open_course"]
@@ -39,6 +47,7 @@ __all__ = ["STAGE_ORDER", "Course", "open_course"]
 STAGE_ORDER = ("curate", "base", "sft", "cold_start", "grpo_grounding", "grpo_reports", "evaluate")
 EARLY = "sft_early"
 THINKING = "cold_start_thinking"  # the cold start's model, asked to think
+IN_ALL_PROCESSES = ("sft", "cold_start", *GRPO_STAGES)  # of a launcher; the other stages in one of them
 _NEEDS = {
     "curate": (),
     "base": ("curate",),
@@ -61,24 +70,41 @@ class Course:
     def ensure(self, stage: str) -> Path:
         """Run a stage, and whatever it needs first, unless finished. Returns its folder.
 
+        Under a launcher every process makes the call.
+
         Raises:
             ValueError: there is no such stage, or the profile has no settings for it.
             RunError: the run folder holds other settings, or this machine lacks what the profile needs.
+            OtherProcessFailed: another process of the launcher failed.
         """
         if stage not in _NEEDS:
             raise ValueError(f"expected a stage among {', '.join(STAGE_ORDER)}; found {stage!r}")
         if stage == "cold_start":
             self.cold_start_settings()
-        if self.run.is_finished(stage):
+        if not self.unfinished([stage]):
             return self.run.folder / stage
         check_ready(self.profile)
         for needed in self._needed(stage):
             if needed in self.stages():
                 self.ensure(needed)
+        if stage in GRPO_STAGES:
+            check_services(self.profile, [stage])
+        if stage not in IN_ALL_PROCESSES:
+            from_main(f"stage {stage}", lambda: self._run(stage))
+        else:
+            self._run(stage)
+        return self.run.folder / stage
+
+    def unfinished(self, stages: Sequence[str]) -> list[str]:
+        """Those of the stages that have not finished; what the main process sees counts for all."""
+        return from_main("what has finished", lambda: [stage for stage in stages if not self.run.is_finished(stage)])
+
+    def _run(self, stage: str) -> None:
         started = time.perf_counter()
         summary = _STAGES[stage](self)
-        self.run.finish(stage, {**summary, "seconds": round(time.perf_counter() - started, 1)})
-        return self.run.folder / stage
+        summary["seconds"] = round(time.perf_counter() - started, 1)
+        wait_for_all(f"the end of stage {stage}")
+        from_main(f"the end of stage {stage}", lambda: self.run.finish(stage, summary))
 
     def check(self) -> None:
         """Find what is wrong with the profile before hours are spent (:mod:`radvlm_course.readiness`).
@@ -92,9 +118,12 @@ class Course:
         """The stages that this run has: without reports in the source there is no GRPO on reports, and a cold start
         only where the profile has settings for it."""
         absent = set() if self.profile.cold_start is not None else {"cold_start"}
-        if self.run.is_finished("curate") and not self.examples("train", "report_generation"):
+        if from_main("whether there are reports", self._has_no_reports):
             absent.add("grpo_reports")
         return tuple(stage for stage in STAGE_ORDER if stage not in absent)
+
+    def _has_no_reports(self) -> bool:
+        return self.run.is_finished("curate") and not self.examples("train", "report_generation")
 
     def grpo_start(self) -> str:
         """The model that cold start and GRPO start from: ``sft``, or ``sft_early`` where the profile keeps one."""
@@ -144,13 +173,17 @@ def open_course(
 ) -> Course:
     """Open a run, new or old, under a profile.
 
+    Under a launcher every process makes the call; the main process makes the folder, and shows progress.
+
     Raises:
         ProfileError: the profile does not exist or holds an unknown key.
         RunError: the run was made with other settings.
     """
     loaded = profile if isinstance(profile, Profile) else load_profile(profile, overrides)
     prepare_engine(loaded.model)
-    return Course(loaded, Run(name, loaded.to_dict(), root), progress)
+    settings = loaded.to_dict()
+    from_main("opening the run", lambda: str(Run(name, settings, root).folder))
+    return Course(loaded, Run(name, settings, root), progress and main_process())
 
 
 def _curate(course: Course) -> dict[str, Any]:
@@ -209,14 +242,15 @@ def _sft(course: Course) -> dict[str, Any]:
     from radvlm_course.training.sft import run_sft
 
     profile = course.profile
-    folder = course.run.begin("sft", {"sft": dataclasses.asdict(profile.sft), "seed": profile.seed})
+    folder = _begin(course, "sft", {"sft": dataclasses.asdict(profile.sft), "seed": profile.seed})
     examples = course.examples("train")
     _silence_progress(course)
-    start = profile.model.name_or_path or str(course.run.model_folder("base"))
+    start = profile.model.name_or_path or _model_of(course, "base")
     options = {**profile.sft.trainer, "disable_tqdm": not course.progress}
     with advise_when_full(profile, "sft", examples):
-        loaded = _load(course, start, encode_once=profile.sft.freeze_vision, max_pixels=profile.sft.max_pixels)
-        run_sft(
+        encode_once = profile.sft.freeze_vision and _may_remember_films(True)
+        loaded = _load(course, start, encode_once, max_pixels=profile.sft.max_pixels)
+        trainer = run_sft(
             loaded.model,
             loaded.processor,
             examples,
@@ -226,9 +260,10 @@ def _sft(course: Course) -> dict[str, Any]:
             freeze_vision=profile.sft.freeze_vision,
             muon_learning_rate=profile.sft.muon_learning_rate,
         )
-    _save(loaded, folder)
-    if profile.sft.early_step is not None and profile.sft.has_early_model():
-        _keep_early(course, folder / f"checkpoint-{profile.sft.early_step}", profile.sft.early_step)
+        _save(loaded, folder, trainer)
+    step = profile.sft.early_step
+    if step is not None and profile.sft.has_early_model():
+        from_main("the early model", lambda: _keep_early(course, folder / f"checkpoint-{step}", step))
     return {"start": start, "examples": len(examples)}
 
 
@@ -238,16 +273,16 @@ def _cold_start(course: Course) -> dict[str, Any]:
     from radvlm_course.training.sft import run_sft
 
     profile, settings = course.profile, course.cold_start_settings()
-    folder = course.run.begin("cold_start", {"cold_start": dataclasses.asdict(settings), "seed": profile.seed})
+    folder = _begin(course, "cold_start", {"cold_start": dataclasses.asdict(settings), "seed": profile.seed})
     direct = course.examples("train")
-    traces = _traces(course, settings.traces, direct)
-    write_jsonl(traces, folder / "traces.jsonl")
+    from_main("thoughts", lambda: _write_traces(course, settings.traces, direct, folder))
+    traces = list(read_jsonl(folder / "traces.jsonl", Example))
     examples = mix_with_direct(traces, direct, settings.direct_share, profile.seed)
     _silence_progress(course)
-    start = course.run.model_folder(course.grpo_start())
+    start = _model_of(course, course.grpo_start())
     with advise_when_full(profile, "cold_start", examples):
-        loaded = _load(course, start, encode_once=settings.freeze_vision)
-        run_sft(
+        loaded = _load(course, start, encode_once=settings.freeze_vision and _may_remember_films(True))
+        trainer = run_sft(
             loaded.model,
             loaded.processor,
             examples,
@@ -257,23 +292,25 @@ def _cold_start(course: Course) -> dict[str, Any]:
             freeze_vision=settings.freeze_vision,
             muon_learning_rate=settings.muon_learning_rate,
         )
-    _save(loaded, folder)
-    return {"start": str(start), "traces": len(traces), "examples": len(examples)}
+        _save(loaded, folder, trainer)
+    return {"start": start, "traces": len(traces), "examples": len(examples)}
 
 
-def _traces(course: Course, origin: str, examples: list[Example]) -> list[Example]:
+def _write_traces(course: Course, origin: str, examples: list[Example], folder: Path) -> None:
     """Examples with a thought: written now by the teacher of phantoms, or read from where another teacher's lie."""
     if origin != "phantom":
-        return list(read_jsonl(origin, Example))
+        write_jsonl(list(read_jsonl(origin, Example)), folder / "traces.jsonl")
+        return
     from radvlm_course.thinking.phantom_teacher import add_thoughts
 
-    return list(add_thoughts(course.studies("train"), examples, course.profile.seed))
+    traces = list(add_thoughts(course.studies("train"), examples, course.profile.seed))
+    write_jsonl(traces, folder / "traces.jsonl")
 
 
 def _keep_early(course: Course, checkpoint: Path, step: int) -> None:
     """Leave a checkpoint of the stage as a model of its own, in a folder like a stage's."""
     early = _load(course, checkpoint, encode_once=False)
-    _save(early, course.run.stage_folder(EARLY))
+    _write(early, course.run.stage_folder(EARLY))
     course.run.finish(EARLY, {"step": step})
 
 
@@ -283,21 +320,22 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
 
     profile = course.profile
     settings = getattr(profile, stage)
-    folder = course.run.begin(stage, {stage: plain_values(settings), "seed": profile.seed})
+    folder = _begin(course, stage, {stage: plain_values(settings), "seed": profile.seed})
     examples = [example for each in settings.tasks or (task,) for example in course.examples("train", each)]
     _silence_progress(course)
     named = course.start_of(stage)
-    start = course.run.model_folder(named) if named in STARTS else named
+    start = _model_of(course, named) if named in STARTS else named
     rollouts = settings.prompts_per_step * settings.trainer.get("num_generations", 8)
     updates = settings.trainer.get("steps_per_generation", 1)
     options = {
-        "per_device_train_batch_size": rollouts // updates,
+        "per_device_train_batch_size": rollouts // (updates * process_count()),
         **settings.trainer,
         "disable_tqdm": not course.progress,
     }
     with advise_when_full(profile, stage, examples):
-        loaded = _load(course, start, encode_once=settings.encode_once)
-        run_grpo(
+        encode_once = settings.encode_once and _may_remember_films(settings.freeze_vision)
+        loaded = _load(course, start, encode_once)
+        trainer = run_grpo(
             loaded.model,
             loaded.processor,
             examples,
@@ -309,8 +347,8 @@ def _grpo(course: Course, stage: str, task: str) -> dict[str, Any]:
             thinking=settings.thinking,
             muon_learning_rate=settings.muon_learning_rate,
         )
-    _save(loaded, folder)
-    return {"start": str(start), "prompts": len(examples)}
+        _save(loaded, folder, trainer)
+    return {"start": start, "prompts": len(examples)}
 
 
 def _evaluate(course: Course) -> dict[str, Any]:
@@ -364,10 +402,35 @@ def _load(course: Course, path: str | Path, encode_once: bool, max_pixels: int |
     return load_for_training(path, course.profile.model, encode_once, max_pixels, course.profile.seed)
 
 
-def _save(loaded: LoadedModel, folder: Path) -> None:
+def _begin(course: Course, stage: str, settings: dict[str, Any]) -> Path:
+    """The folder of a stage that all processes run, begun by one."""
+    return Path(from_main(f"the beginning of stage {stage}", lambda: str(course.run.begin(stage, settings))))
+
+
+def _model_of(course: Course, stage: str) -> str:
+    """The finished model of a stage, as the main process finds it."""
+    return from_main(f"the model of stage {stage}", lambda: str(course.run.model_folder(stage)))
+
+
+def _may_remember_films(frozen: bool) -> bool:
+    """Whether the vision tower may pass over films that it has seen: not where its weights are put together for every
+    pass, which all processes must then make."""
+    return not frozen or sharding() in ("none", "zero2")
+
+
+def _save(loaded: LoadedModel, folder: Path, trainer: Trainer) -> None:
+    """Leave what was trained in the stage's folder: put together in all processes, written by one."""
+    from radvlm_course.training.sharding import forget_deepspeed, whole_weights
+
+    weights = whole_weights(trainer)
+    forget_deepspeed()
+    from_main(f"the model in {folder}", lambda: _write(loaded, folder, weights))
+
+
+def _write(loaded: LoadedModel, folder: Path, weights: dict[str, Any] | None = None) -> None:
     from radvlm_course.models.adapters import save_trained
 
-    save_trained(loaded.model, folder / "model")
+    save_trained(loaded.model, folder / "model", weights)
     loaded.processor.save_pretrained(folder / "model")
 
 

@@ -1,6 +1,9 @@
 """A handful of examples on disk and a tiny model to train for a few steps."""
 
+import importlib.util
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +50,17 @@ SMALL_COURSE = {
         "trainer.max_completion_length": 12,
     }.items()
 }
+
+
+@pytest.fixture(scope="session")
+def several():
+    """The module ``several_processes`` beside this file: starts processes that know of each other."""
+    path = Path(__file__).with_name("several_processes.py")
+    spec = importlib.util.spec_from_file_location("several_processes", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclass looks itself up there
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -156,3 +156,47 @@ def test_merge_writes_a_plain_model_and_refuses_what_is_no_adapter(tiny_folder, 
     assert (tmp_path / "merged" / "model.safetensors").is_file()
     assert main([*arguments, str(tiny_folder)]) == 1
     assert "holds no adapter" in capsys.readouterr().err
+
+
+def settings(overrides):
+    return [word for key, value in overrides.items() for word in ("--set", f"{key}={value}".replace("None", "null"))]
+
+
+@pytest.mark.slow
+def test_two_processes_run_the_whole_method_and_one_of_them_writes_and_prints(several, small_course, tmp_path):
+    from radvlm_course.models.loading import load_model
+    from radvlm_course.runs import read_metrics, read_rollouts
+
+    changes = {**small_course, "curate.root": str(tmp_path / "data"), "side_by_side": True}
+    changes |= {"sft.trainer.per_device_train_batch_size": 2, "cold_start.trainer.per_device_train_batch_size": 2}
+    words = ["run", "--profile", "laptop", "--run", "two", "--runs-root", tmp_path / "runs", "--quiet"]
+    done = several.launch("-m", "radvlm_course", *words, *settings(changes))
+    assert done.status == 0, done.errors[-3000:]
+    folder = tmp_path / "runs" / "two"
+    for stage, steps in {"sft": 6, "cold_start": 3, "grpo_grounding": 2, "grpo_reports": 2}.items():
+        assert (folder / stage / "done.json").exists()
+        assert [row["step"] for row in read_metrics(folder / stage)] == list(range(1, steps + 1))
+        assert len((folder / stage / "metrics.jsonl").read_text().splitlines()) == steps
+        assert load_model(folder / stage / "model").model.num_parameters() > 0
+        assert done.output.count(f"\n{stage:<15} ") == 1
+    assert len(read_rollouts(folder / "grpo_reports")) == 2 * 2 * 2  # of both processes
+    assert (folder / "sft_early" / "done.json").exists()
+    assert not list(folder.glob("*/output.log"))  # no stage in a process beside
+    assert done.output.count("Paired differences") == 1
+
+    again = several.launch("-m", "radvlm_course", *words, *settings(changes))
+    assert again.status == 0 and again.output.count("Paired differences") == 1
+    refused = several.launch("-m", "radvlm_course", *words, *settings(changes), "--seed", "7")
+    assert refused.status != 0
+    assert refused.errors.count("made with other settings (seed: 0 there, 7 now)") == 1
+
+
+def test_what_is_no_stage_is_refused_under_a_launcher(capsys, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    assert main(["merge", "--model", "a", "--output", "b"]) == 1
+    assert "merge runs in one process: start it without a launcher" in capsys.readouterr().err
+    assert main(["evaluate", "table", "--table", "1"]) == 1
+    monkeypatch.setenv("RANK", "1")
+    assert main(["doctor"]) == 1
+    assert "doctor" not in capsys.readouterr().err

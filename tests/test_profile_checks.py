@@ -2,7 +2,7 @@
 
 import pytest
 
-from radvlm_course.profile_checks import GRPO_STAGES, check_batches, updates_per_generation
+from radvlm_course.profile_checks import GRPO_STAGES, check_batches, check_sharing, updates_per_generation
 from radvlm_course.profiles import ProfileError, available_profiles, load_profile
 
 PRETRAINED = [name for name in available_profiles() if load_profile(name).model.kind == "pretrained"]
@@ -84,7 +84,11 @@ def test_another_number_of_processes_needs_other_batches():
 
 
 def test_a_stage_without_a_batch_size_of_its_own_always_fits():
-    check_batches(load_profile("laptop", {"grpo_reports.prompts_per_step": 7}), 1, "here")
+    seven = load_profile("laptop", {"grpo_reports.prompts_per_step": 7})
+    check_batches(seven, 1, "here")
+    check_batches(seven, 2, "here")  # 56 completions, 28 in each process
+    with pytest.raises(ProfileError, match=r"16 x 8 = 128 completions, which 3 processes cannot share evenly"):
+        check_batches(seven, 3, "here")
 
 
 @pytest.mark.parametrize(
@@ -98,3 +102,32 @@ def test_a_stage_without_a_batch_size_of_its_own_always_fits():
 def test_the_stages_say_the_same_of_the_vision_tower_as_the_adapter(profile, override):
     with pytest.raises(ProfileError, match=r"freeze_vision is (true|false) and model\.adapter\.vision is"):
         load_profile(profile, override)
+
+
+@pytest.mark.parametrize("sharing", ["fsdp", "zero2", "zero3"])
+def test_muon_is_refused_where_the_optimiser_is_shared_out(sharing):
+    laptop = load_profile("laptop")
+    with pytest.raises(ProfileError, match=r"sft\.muon_learning_rate is set, and Muon needs whole matrices"):
+        check_sharing(laptop, sharing, False, "laptop")
+    check_sharing(laptop, "none", False, "laptop")
+
+
+@pytest.mark.parametrize(("sharing", "refused"), [("fsdp", True), ("zero3", True), ("zero2", False)])
+def test_an_early_model_is_refused_where_checkpoints_are_in_parts(sharing, refused):
+    changes = {f"{stage}.muon_learning_rate": None for stage in ("sft", "cold_start")}
+    laptop = load_profile("laptop", changes)
+    if not refused:
+        check_sharing(laptop, sharing, False, "laptop")
+        return
+    with pytest.raises(ProfileError, match=r"sft\.early_step is 500, .* is no model folder"):
+        check_sharing(laptop, sharing, False, "laptop")
+    check_sharing(load_profile("laptop", {**changes, "sft.early_step": None}), sharing, False, "laptop")
+
+
+def test_a_reference_is_refused_where_one_process_reads_the_weights():
+    whole = load_profile("multi-gpu")
+    with pytest.raises(ProfileError, match=r"grpo_grounding has a reference model .* would be zeros"):
+        check_sharing(whole, "fsdp", True, "multi-gpu")
+    check_sharing(whole, "fsdp", False, "multi-gpu")
+    without = {f"{stage}.trainer.beta": 0.0 for stage in ("grpo_grounding", "grpo_reports")}
+    check_sharing(load_profile("multi-gpu", without), "fsdp", True, "multi-gpu")

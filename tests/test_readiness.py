@@ -150,3 +150,14 @@ def test_weights_in_four_bits_without_bitsandbytes_are_said_before_anything_star
     (line,) = obstacles(loaded("gpu-24gb", weights, data), WORKSTATION)
     assert "bitsandbytes, which is not installed: pip install" in line
     assert not obstacles(loaded("gpu-24gb", weights, data, **{"model.quantisation": None}), WORKSTATION)
+
+
+def test_what_the_launcher_shares_out_is_held_against_the_profile(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    check_profile(load_profile("multi-gpu"))
+    monkeypatch.setenv("FSDP_CPU_RAM_EFFICIENT_LOADING", "true")
+    with pytest.raises(ProfileError, match="fsdp_cpu_ram_efficient_loading"):
+        check_profile(load_profile("multi-gpu"))
+    with pytest.raises(ProfileError, match="Muon"):
+        check_profile(load_profile("laptop"))

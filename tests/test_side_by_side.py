@@ -55,3 +55,11 @@ def test_threads_are_given_back_afterwards(course):
     before = torch.get_num_threads()
     ensure_side_by_side(course, ["works", "works_too"])
     assert torch.get_num_threads() == before
+
+
+def test_under_a_launcher_of_several_processes_one_stage_runs_after_the_other(course, monkeypatch):
+    import radvlm_course.side_by_side as side_by_side
+
+    monkeypatch.setattr(side_by_side, "process_count", lambda: 2)
+    ensure_side_by_side(course, ["works", "works_too"])
+    assert {(course.run.folder / name / "process").read_text() for name in ("works", "works_too")} == {str(os.getpid())}

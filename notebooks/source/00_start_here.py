@@ -294,8 +294,9 @@ columns = ["tier", "model", "data", "GPUs", "memory", "free disk", "time"]
 Markdown(markdown_table(columns, rows))
 
 # %% [markdown]
-# `laptop` is the one that this version brings and that was measured. The others are planned: their
-# numbers are worked out from the sizes of models and datasets.
+# `laptop` is the one that was run and measured. The others are profiles of the same program: their settings
+# are held against the installed trainers by the tests, their memory is computed, and the files that start
+# them on several GPUs were tried on two processes of a CPU. No GPU was at hand.
 #
 # What about the machine that you are on? The **doctor** looks at Python, packages, memory, disk and
 # GPUs, and says which tier fits, what is missing and the command that adds it. `make doctor` prints

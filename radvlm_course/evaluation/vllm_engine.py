@@ -11,7 +11,6 @@ Written against vLLM 0.30 (``vllm/entrypoints/llm.py``, ``vllm/sampling_params.p
 from __future__ import annotations
 
 import itertools
-import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from radvlm_course.evaluation.engines import (
     common_settings,
 )
 from radvlm_course.evaluation.writing import batches
+from radvlm_course.models.vllm_folder import has_video_settings, mirror_for_vllm
 from radvlm_course.records import Example
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["VllmEngine", "prompt_token_ids"]
 
 _TEXT_TOKENS = 2048  # of a prompt, besides its film; vLLM reserves memory for them
-_VIDEO_SETTINGS = "video_preprocessor_config.json"
 
 
 @dataclass
@@ -158,18 +157,11 @@ class VllmEngine(OwnModel):
         """The model as vLLM can load it: it also builds the processor of videos, whose settings an image-only folder
         lacks. Such a folder is mirrored by links, with the settings of its images for videos."""
         folder = Path(self.model)
-        if not folder.is_dir() or _has_video_settings(folder):
+        if not folder.is_dir() or has_video_settings(folder):
             return self.model
         self._mirror = tempfile.TemporaryDirectory(prefix="radvlm_course_vllm_")
-        mirror = Path(self._mirror.name)
-        for path in folder.iterdir():
-            (mirror / path.name).symlink_to(path.resolve())
-        images = self._own_processor().image_processor
-        names = ("patch_size", "merge_size", "temporal_patch_size", "image_mean", "image_std")
-        settings = {name: getattr(images, name) for name in names}
-        settings |= {"size": dict(images.size), "video_processor_type": "Qwen3VLVideoProcessor"}
-        (mirror / _VIDEO_SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
-        return str(mirror)
+        mirror_for_vllm(folder, Path(self._mirror.name), self._own_processor())
+        return str(self._mirror.name)
 
     def _longest(self) -> int:
         """Tokens of the longest prompt with its answer: vLLM reserves memory for no more."""
@@ -179,13 +171,6 @@ class VllmEngine(OwnModel):
         film = images.size["longest_edge"] // (images.patch_size * images.merge_size) ** 2
         limit = AutoConfig.from_pretrained(self.model).get_text_config().max_position_embeddings
         return int(min(film + _TEXT_TOKENS + self.generation.max_new_tokens, limit))
-
-
-def _has_video_settings(folder: Path) -> bool:
-    whole = folder / "processor_config.json"
-    if whole.exists() and "video_processor" in json.loads(whole.read_text(encoding="utf-8")):
-        return True
-    return (folder / _VIDEO_SETTINGS).exists()
 
 
 def _render(processor: ImageOnlyQwen3VLProcessor, example: Example, thinking: bool) -> str:

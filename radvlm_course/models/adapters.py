@@ -143,18 +143,34 @@ def check_adapter_shapes(model: PeftModel, folder: Path) -> None:
     )
 
 
-def save_trained(model: TrainedModel, folder: str | os.PathLike[str]) -> None:
-    """Write what was trained: the whole model, or the adapter alone with the name of the model that it belongs to."""
+def save_trained(
+    model: TrainedModel, folder: str | os.PathLike[str], weights: dict[str, torch.Tensor] | None = None
+) -> None:
+    """Write what was trained: the whole model, or the adapter alone with the name of the model that it belongs to.
+
+    Args:
+        weights: the model's, by name, where it holds only a part of each
+            (:func:`radvlm_course.training.sharding.whole_weights`).
+    """
     if isinstance(model, PeftModel):
-        save_adapter(model, folder)
-    else:
+        save_adapter(model, folder, weights)
+    elif weights is None:
         model.save_pretrained(folder)
+    else:
+        model.save_pretrained(folder, state_dict=weights)
 
 
-def save_adapter(model: PeftModel, folder: str | os.PathLike[str]) -> None:
-    """Write the adapter and what it belongs to; not the copy of it that GRPO keeps as its reference."""
+def save_adapter(
+    model: PeftModel, folder: str | os.PathLike[str], weights: dict[str, torch.Tensor] | None = None
+) -> None:
+    """Write the adapter and what it belongs to; not the copy of it that GRPO keeps as its reference.
+
+    Args:
+        weights: as in :func:`save_trained`.
+    """
     folder = Path(folder)
-    model.save_pretrained(str(folder), selected_adapters=["default"])
+    whole = {} if weights is None else {"state_dict": weights}
+    model.save_pretrained(str(folder), selected_adapters=["default"], **whole)
     base = qwen(model)
     found = local_folder(base.name_or_path)
     record = BaseModel(

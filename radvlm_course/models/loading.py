@@ -20,6 +20,7 @@ from radvlm_course.models.processor import ImageOnlyQwen3VLProcessor
 from radvlm_course.models.quantised import bitsandbytes_config, is_quantised, prepare_quantised
 from radvlm_course.models.vision_speed import speed_up_vision
 from radvlm_course.models.weight_files import is_adapter, local_folder, model_type
+from radvlm_course.processes import process_count
 
 __all__ = [
     "LoadedModel",
@@ -108,6 +109,7 @@ def load_for_training(
             f"python -m radvlm_course merge --model {path} --output FOLDER"
         )
     start = _checked_path(base_of(path).found_from(Path(path))) if is_adapter(path) else path
+    _take_own_gpu()
     if is_in_use(settings):
         return _ready(load_with_unsloth(path, start, settings, seed), path, limit, encode_once)
     model: TrainedModel = _load_weights(start, getattr(torch, settings.precision), settings.quantisation)
@@ -116,6 +118,12 @@ def load_for_training(
     elif settings.adapter is not None:
         model = add_adapter(qwen(model), settings.adapter, seed)
     return _ready(model, path, limit, encode_once)
+
+
+def _take_own_gpu() -> None:
+    """Of several processes on a machine each loads onto its own GPU, where weights in four bits go at once."""
+    if process_count() > 1 and torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def on_gpu(loaded: LoadedModel) -> LoadedModel:

@@ -30,6 +30,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import (
 )
 
 from radvlm_course.models.activations import FEATURES_KEPT
+from radvlm_course.processes import sharding
 
 __all__ = ["EncodeOnceVisionModel", "speed_up_vision"]
 
@@ -249,5 +250,6 @@ def speed_up_vision(model: Qwen3VLForConditionalGeneration, encode_once: bool = 
         raise TypeError(f"expected a Qwen3VLVisionModel as vision tower, found {type(visual).__name__}")
     for block in visual.blocks:
         block.attn.__class__ = BatchedVisionAttention
-    visual.patch_embed.__class__ = LinearPatchEmbed
+    if sharding() != "zero3":  # it puts a layer's weights together when the layer is called, which the product is not
+        visual.patch_embed.__class__ = LinearPatchEmbed
     visual.__class__ = EncodeOnceVisionModel if encode_once else Qwen3VLVisionModel

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radvlm_course.models.weight_files import ADAPTER_WEIGHTS, weight_shapes
+from radvlm_course.processes import from_main
 
 if TYPE_CHECKING:
     from radvlm_course.models.adapters import TrainedModel
@@ -26,12 +27,14 @@ class CheckpointError(ValueError):
 
 
 def checkpoint_to_resume(folder: str | os.PathLike[str], model: TrainedModel) -> str | None:
-    """The newest whole checkpoint in a folder, or None to start afresh.
+    """The newest whole checkpoint in a folder, or None to start afresh; the same for all processes of a run.
+
+    What FSDP and DeepSpeed write is not looked into; loading it fails by itself if it is another model's.
 
     Raises:
         CheckpointError: it is another model's.
     """
-    checkpoint = last_checkpoint(folder)
+    checkpoint = from_main(f"the last checkpoint in {folder}", lambda: last_checkpoint(folder))
     if checkpoint is None:
         return None
     from peft import PeftModel

@@ -8,8 +8,9 @@ and on a leash (KL) to the model that training started from. The formulas are re
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from radvlm_course.models.adapters import TrainedModel, freeze_vision_tower, qwe
 from radvlm_course.models.processor import ImageOnlyQwen3VLProcessor
 from radvlm_course.models.tiny import never_sampled_token_ids
 from radvlm_course.models.vision_speed import EncodeOnceVisionModel, speed_up_vision
+from radvlm_course.models.vllm_folder import mirrored_for_vllm
+from radvlm_course.models.weight_files import local_folder
 from radvlm_course.records import Example
 from radvlm_course.rewards.choices import RewardSetting, build_rewards, read_choices
 from radvlm_course.rewards.trl_adapter import as_trl_reward
@@ -27,6 +30,8 @@ from radvlm_course.training.callbacks import MetricsFile, show_progress
 from radvlm_course.training.checkpoints import checkpoint_to_resume, take_up_adapter
 from radvlm_course.training.data import grpo_dataset
 from radvlm_course.training.optimizers import optimizer_for
+from radvlm_course.training.prompt_parity import check_prompts
+from radvlm_course.training.sharding import sum_gradients_in_float32
 
 __all__ = ["run_grpo"]
 
@@ -43,8 +48,11 @@ def run_grpo(
     thinking: bool = False,
     muon_learning_rate: float | None = None,
     callbacks: Sequence[TrainerCallback] = (),
-) -> None:
+) -> GRPOTrainer:
     """Improve ``model`` in place; resumes from the last whole checkpoint in ``folder``.
+
+    Under ``accelerate launch`` every process makes the call, each with a model of its own. Where vLLM writes the
+    completions, it must read the trainer's prompts (:mod:`radvlm_course.training.prompt_parity`).
 
     Args:
         model: a whole model, whose reference TRL loads again from where it was; or one with an adapter, which is then
@@ -58,41 +66,52 @@ def run_grpo(
         muon_learning_rate: train hidden matrices with Muon at this rate; None: TRL's optimizer for all.
         callbacks: more of them, for measurements.
 
+    Returns:
+        The trainer, which knows how the weights are shared out (:mod:`radvlm_course.training.sharding`).
+
     Raises:
         ValueError: no example, no reward, a reward or option that does not exist, or an option that ``GRPOConfig``
             refuses.
         CheckpointError: the checkpoint in ``folder`` is another model's.
+        PromptMismatch: vLLM reads other prompts than the trainer's.
+        VllmServerError: the vLLM server stopped answering.
     """
     choices = read_choices(rewards)
     judges = build_rewards(choices)
     folder = Path(folder)
     freeze_vision_tower(model, freeze_vision)
+    never = never_sampled_token_ids(processor.tokenizer)
     config = GRPOConfig(
         output_dir=str(folder),
         remove_unused_columns=False,
         report_to=[],
         log_completions=True,
         num_completions_to_print=0,
-        generation_kwargs={"suppress_tokens": never_sampled_token_ids(processor.tokenizer)},
+        generation_kwargs=_without(never, with_vllm=options.get("use_vllm", False)),
         seed=seed,
         data_seed=seed,
         **{"reward_weights": [choice.weight for choice in choices], **options},
     )
     by_id = {example.id: example for example in examples}
     checkpoint = checkpoint_to_resume(folder, model)
-    with weights_kept_in_float32(model):
-        trainer = GRPOTrainer(
-            model=model,
-            reward_funcs=[
-                as_trl_reward(judge, by_id, thinking=thinking, log_example_id=index == 0, name=name)
-                for index, (name, judge) in enumerate(judges)
-            ],
-            args=config,
-            train_dataset=grpo_dataset(examples, thinking),
-            processing_class=processor,
-            callbacks=[MetricsFile(folder), *callbacks],
-            optimizers=(optimizer_for(model, config, muon_learning_rate), None),
-        )
+    with contextlib.ExitStack() as stack:
+        if config.use_vllm and config.vllm_mode == "colocate":
+            stack.enter_context(_vllm_loads_mirror(model, processor, "bfloat16" if config.bf16 else None))
+        with weights_kept_in_float32(model):
+            trainer = GRPOTrainer(
+                model=model,
+                reward_funcs=[
+                    as_trl_reward(judge, by_id, thinking=thinking, log_example_id=index == 0, name=name)
+                    for index, (name, judge) in enumerate(judges)
+                ],
+                args=config,
+                train_dataset=grpo_dataset(examples, thinking),
+                processing_class=processor,
+                callbacks=[MetricsFile(folder), *callbacks],
+                optimizers=(optimizer_for(model, config, muon_learning_rate), None),
+            )
+    if config.use_vllm:
+        trainer.add_callback(check_prompts(trainer.vllm_generation, processor, folder))
     visual = qwen(model).model.visual
     if isinstance(visual, EncodeOnceVisionModel):
         if trainer.ref_model is not None:
@@ -101,7 +120,32 @@ def run_grpo(
             trainer.add_callback(EncodesOnce(visual))
     take_up_adapter(model, checkpoint)
     show_progress(trainer)
+    sum_gradients_in_float32(trainer)
     trainer.train(resume_from_checkpoint=checkpoint)
+    return trainer
+
+
+def _without(tokens: list[int], with_vllm: bool) -> dict[str, Any]:
+    """Keep tokens out of the completions, in the words of transformers or of vLLM."""
+    return {"logit_bias": dict.fromkeys(tokens, -100.0)} if with_vllm else {"suppress_tokens": tokens}
+
+
+@contextlib.contextmanager
+def _vllm_loads_mirror(
+    model: TrainedModel, processor: ImageOnlyQwen3VLProcessor, precision: str | None
+) -> Iterator[None]:
+    """While the trainer is made, which loads vLLM from where the model is: a folder that vLLM can read as we do."""
+    base = qwen(model)
+    name, folder = base.name_or_path, local_folder(base.name_or_path)
+    if folder is None:  # not on this machine as files: vLLM finds it or says why
+        yield
+        return
+    with mirrored_for_vllm(folder, processor, precision) as mirror:
+        base.name_or_path = str(mirror)
+        try:
+            yield
+        finally:
+            base.name_or_path = name
 
 
 class EncodesOnce(TrainerCallback):

@@ -21,6 +21,7 @@ from radvlm_course.training.checkpoints import checkpoint_to_resume, take_up_ada
 from radvlm_course.training.collation import AssistantTurns
 from radvlm_course.training.data import sft_dataset
 from radvlm_course.training.optimizers import optimizer_for
+from radvlm_course.training.sharding import sum_gradients_in_float32
 
 __all__ = ["run_sft"]
 
@@ -34,8 +35,10 @@ def run_sft(
     seed: int,
     freeze_vision: bool = True,
     muon_learning_rate: float | None = None,
-) -> None:
+) -> SFTTrainer:
     """Fine-tune ``model`` in place; resumes from the last whole checkpoint in ``folder``.
+
+    Under ``accelerate launch`` every process makes the call, each with a model of its own.
 
     Args:
         model: a whole model, or one with an adapter, which is then all that is trained.
@@ -43,6 +46,9 @@ def run_sft(
         folder: the stage's folder; gets ``metrics.jsonl`` and ``checkpoint-*/``.
         options: fields of ``trl.SFTConfig``, from the profile.
         muon_learning_rate: train hidden matrices with Muon at this rate; None: TRL's optimizer for all.
+
+    Returns:
+        The trainer, which knows how the weights are shared out (:mod:`radvlm_course.training.sharding`).
 
     Raises:
         ValueError: no example, or an option that ``SFTConfig`` refuses.
@@ -73,4 +79,6 @@ def run_sft(
     trainer.data_collator = AssistantTurns(processor, completion_only_loss=True)  # in place of TRL's parent of it
     take_up_adapter(model, checkpoint)
     show_progress(trainer)
+    sum_gradients_in_float32(trainer)
     trainer.train(resume_from_checkpoint=checkpoint)
+    return trainer
