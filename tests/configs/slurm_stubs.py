@@ -25,7 +25,7 @@ export SLURM_NODEID=0 SLURM_PROCID=0 SLURM_LOCALID=0
 exec "$@"
 """
 _SCONTROL = """#!/usr/bin/env bash
-[[ $1 $2 == "show hostnames" ]] || exit 9
+[[ "$1 $2" == "show hostnames" ]] || exit 9
 for ((i = 1; i <= $3; i++)); do echo "127.0.0.$i"; done
 """
 _RAY = """#!/usr/bin/env bash
