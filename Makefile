@@ -36,7 +36,7 @@ STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 VERL_VENV     ?= .venv-verl
 VERL_PY       := $(VERL_VENV)/bin/python
 VERL_STAMP    := $(VERL_VENV)/.installed
-VERL_PACKAGES := verl torch torchdata qwen-vl-utils httpx tenacity cachetools fastapi uvicorn prometheus-client \
+VERL_PACKAGES := verl torch torchdata httpx tenacity cachetools fastapi uvicorn prometheus-client \
 	nltk sacrebleu rouge-score scipy pillow psutil pyyaml tqdm pytest
 
 .PHONY: help setup course bars lab test lint format types notebooks check-notebooks verl-check doctor clean distclean
@@ -104,7 +104,7 @@ $(VERL_STAMP): constraints/verl.txt
 		echo "verl needs Python 3.11 or 3.12; $(PYTHON): $$($(PYTHON) --version 2>/dev/null || echo not there)."; \
 		echo "Name another one: make verl-check PYTHON=/path/to/python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VERL_VENV)
-	$(VERL_PY) -m pip install $(PIP_ARGS) -c constraints/verl.txt $(VERL_PACKAGES)
+	$(VERL_PY) -m pip install --no-compile $(PIP_ARGS) -c constraints/verl.txt $(VERL_PACKAGES)
 	$(VERL_PY) -m pip check
 	@touch $(VERL_STAMP)
 

@@ -4,11 +4,13 @@ These are no part of the course's tests, because verl wants other releases than 
 environment for them and runs them there.
 """
 
+import copy
 import warnings
+from functools import cache
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose, initialize_config_dir, initialize_config_module
 
 import radvlm_course
 
@@ -17,13 +19,20 @@ CONFIGS = Path(radvlm_course.__file__).parent / "configs" / "verl"
 
 @pytest.fixture(scope="session")
 def composed():
-    """``composed(name, *overrides)``: a variant as ``main_ppo --config-dir ... --config-name name`` composes it."""
+    """``composed(name, *overrides)``: a variant as ``main_ppo --config-dir ... --config-name name`` composes it.
 
-    def composed(name, *overrides):
-        with initialize_config_module(config_module="verl.trainer.config", version_base=None):
-            return compose(name, [f"hydra.searchpath=[file://{CONFIGS}]", *overrides])
+    The trainer's command line puts our folder behind verl's, and here it is before it; no name stands in both.
+    """
 
-    return composed
+    @cache
+    def once(name, overrides):
+        if name == "ppo_trainer":
+            with initialize_config_module(config_module="verl.trainer.config", version_base=None):
+                return compose(name, list(overrides))
+        with initialize_config_dir(config_dir=str(CONFIGS), version_base=None):
+            return compose(name, ["hydra.searchpath=[pkg://verl.trainer.config]", *overrides])
+
+    return lambda name, *overrides: copy.deepcopy(once(name, overrides))
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +64,7 @@ def tiny_folder(tmp_path_factory, corpus):
     folder = tmp_path_factory.mktemp("tiny")
     examples = list(read_jsonl(corpus / "train.jsonl", Example))
     tokenizer = train_tokenizer([text for example in examples for text in (example.question, example.answer)], 400)
-    build_tiny_model(tokenizer, TinySettings(image_size=64, vision_hidden_size=32, text_hidden_size=32)).save_pretrained(
-        folder
-    )
+    settings = TinySettings(image_size=64, vision_hidden_size=32, text_hidden_size=32)
+    build_tiny_model(tokenizer, settings, seed=0).save_pretrained(folder)
     build_processor(tokenizer, 64, 8).save_pretrained(folder)
     return folder

@@ -212,7 +212,7 @@ def _zero_to_fp32(folder: Path) -> Callable[[str], Mapping[str, torch.Tensor]]:
         from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
     except ModuleNotFoundError as error:
         raise CheckpointError(
-            f"{folder} is DeepSpeed's, which alone can read it, and {error.name} is not installed: "
+            f"{folder} is DeepSpeed's, which alone can read it, and the package deepspeed is not installed: "
             "pip install --no-build-isolation deepspeed==0.19.8 where torch is, or run zero_to_fp32.py, which "
             "DeepSpeed left in that folder, where the model was trained"
         ) from error

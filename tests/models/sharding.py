@@ -12,6 +12,7 @@ def save_sharded(kind: str, model: Path, output: Path, processes: int = 2) -> Pa
     """Have a model saved in shards; returns the output folder, which also holds ``expected``, the whole model."""
     output.mkdir(parents=True)
     here = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    here |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}  # accelerate asks for them; the file STORE is used
     running = [
         subprocess.Popen(
             [sys.executable, str(SCRIPT), kind, str(model), str(output), str(output / "store")],

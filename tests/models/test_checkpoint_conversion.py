@@ -164,7 +164,7 @@ def test_deepspeeds_folder_names_the_package_that_reads_it(tiny_folder, tmp_path
     (tmp_path / "checkpoint-200" / "global_step200").mkdir(parents=True)
     (tmp_path / "checkpoint-200" / "latest").write_text("global_step200")
     assert find_checkpoint(tmp_path / "checkpoint-200").kind == "DeepSpeed"
-    with pytest.raises(CheckpointError, match=r"deepspeed is not installed: pip install .*deepspeed==.* zero_to_fp32\.py"):
+    with pytest.raises(CheckpointError, match=r"package deepspeed is not installed: pip install .*deepspeed==.* zero_to_fp32\.py"):
         convert_checkpoint(tmp_path / "checkpoint-200", tmp_path / "plain", like=str(tiny_folder))
 
 
