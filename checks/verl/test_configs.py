@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import verl.trainer.config
 from omegaconf import OmegaConf, open_dict
+from omegaconf.errors import InterpolationToMissingValueError
+from verl.trainer.ppo.reward import get_custom_reward_fn, resolve_reward_manager_cls
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import omega_conf_to_dataclass, validate_config
 
@@ -18,8 +20,8 @@ CONFIGS = Path(radvlm_course.__file__).parent / "configs" / "verl"
 RADVLM, THINKING = "models/radvlm", "models/radvlm_thinking"
 QWEN, QWEN_THINKING = "Qwen/Qwen3-VL-8B-Instruct", "Qwen/Qwen3-VL-8B-Thinking"
 
-# The table of the paper's jobs, row by row: model to start from, folder of rows, longest response, reward, and whether a
-# reward service scores (the paper: the manager naive_pool) or verl's own processes (naive).
+# The table of the paper's jobs, row by row: model to start from, folder of rows, longest response, reward, and whether
+# a reward service scores (the paper: the manager naive_pool) or verl's own processes (naive).
 REPORTS = {
     "radvlm_instruct_radcliq": (RADVLM, "verl", 1024, "radcliq", True),
     "radvlm_instruct_bertscore": (RADVLM, "verl", 1024, "bertscore", True),
@@ -129,7 +131,7 @@ FIELDS_WITHOUT_DEFAULT = {  # of a dataclass or of vLLM, and not in verl's files
 
 
 def variant(composed, name):
-    given = ["actor_rollout_ref.model.path=GIVEN"] if name == "grounding" else []
+    given = ["course.model=GIVEN"] if name == "grounding" else []
     return composed(name, "course.models=models", "course.data=DATA", *given)
 
 
@@ -184,15 +186,17 @@ def test_the_row_of_a_grounding_variant(composed, name):
     model, rows = GROUNDING[name]
     assert config.actor_rollout_ref.model.path == model
     tasks = [path.removeprefix(f"DATA/{rows}/train.").removesuffix(".parquet") for path in config.data.train_files]
-    assert tasks == ["anatomical_grounding", "abnormality_grounding", "phrase_grounding"] and set(tasks) < set(VERL_TASKS)
+    assert tasks == ["anatomical_grounding", "abnormality_grounding", "phrase_grounding"] and set(tasks) < set(
+        VERL_TASKS
+    )
     assert [path.replace("train.", "validation.") for path in config.data.train_files] == list(config.data.val_files)
     assert config.trainer.experiment_name == name
     assert OmegaConf.to_container(config.reward.custom_reward_function.reward_kwargs) == {"rewards": "soft_f1"}
 
 
 def test_the_grounding_job_asks_for_its_model(composed):
-    config = composed("grounding")
-    assert OmegaConf.is_missing(config.actor_rollout_ref.model, "path")
+    with pytest.raises(InterpolationToMissingValueError, match=r"course\.model"):
+        composed("grounding").actor_rollout_ref.model.path  # noqa: B018
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -202,18 +206,27 @@ def test_verl_accepts_it(composed, name, capsys):
     assert "All configuration checks passed" in capsys.readouterr().out
     assert need_reference_policy(config) and not need_critic(config)
     actor = omega_conf_to_dataclass(config.actor_rollout_ref.actor)
-    assert (actor.kl_loss_coef, actor.clip_ratio_high, actor.rollout_n, actor.use_fused_kernels) == (0.01, 0.28, 8, True)
+    assert (actor.kl_loss_coef, actor.clip_ratio_high, actor.rollout_n, actor.use_fused_kernels) == (
+        0.01,
+        0.28,
+        8,
+        True,
+    )
     with open_dict(config):
         rollout = omega_conf_to_dataclass(config.actor_rollout_ref.rollout)
-    assert rollout.enable_sleep_mode == rollout.free_cache_engine and rollout.prompt_length == config.data.max_prompt_length
+    assert (
+        rollout.enable_sleep_mode == rollout.free_cache_engine
+        and rollout.prompt_length == config.data.max_prompt_length
+    )
     reference = omega_conf_to_dataclass(config.actor_rollout_ref.ref.fsdp_config)
     assert reference.param_offload and reference.forward_only
     assert omega_conf_to_dataclass(config.algorithm).adv_estimator == "grpo"
-    assert omega_conf_to_dataclass(config.reward.reward_manager).name == "naive"
+    assert resolve_reward_manager_cls(config).__name__ == "NaiveRewardManager"
+    assert callable(get_custom_reward_fn(config))
 
 
 def test_verl_loads_the_model_that_it_names(composed, tiny_folder):
-    config = composed("grounding", f"actor_rollout_ref.model.path={tiny_folder}")
+    config = composed("grounding", f"course.model={tiny_folder}")
     model = omega_conf_to_dataclass(config.actor_rollout_ref.model)
     assert model.architectures == ["Qwen3VLForConditionalGeneration"] and model.use_fused_kernels
     assert model.tokenizer.eos_token == "<|im_end|>"

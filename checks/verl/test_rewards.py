@@ -1,13 +1,14 @@
 """Our rewards through verl's own reward loop and managers, on the rows that the course writes, equal direct calls."""
 
-import asyncio
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from verl import DataProto
 from verl.experimental.reward_loop import RewardLoopWorker
 from verl.trainer.ppo.utils import create_rl_dataset
@@ -15,6 +16,7 @@ from verl.utils import hf_tokenizer
 from verl.utils.dataset.rl_dataset import collate_fn
 from verl.workers.reward_manager import get_reward_manager_cls
 
+from radvlm_course.chat import split_thought
 from radvlm_course.rewards import RewardError, get_reward
 from radvlm_course.rewards.verl_adapter import compute_score_batch
 
@@ -38,7 +40,7 @@ def variant(composed, corpus, tiny_folder):
     """A variant on the phantoms, with the tiny model's tokenizer."""
 
     def variant(name, *overrides):
-        paths = [f"course.data={corpus}", f"actor_rollout_ref.model.path={tiny_folder}"]
+        paths = [f"course.data={corpus}", f"course.model={tiny_folder}"]
         config = composed(name, *paths, *overrides)
         there = [path for path in config.data.train_files if os.path.exists(path)]  # phantoms have no phrases
         config.data.train_files = there
@@ -74,7 +76,9 @@ def as_verl_has_them(batch, texts, tokenizer):
     longest = max(map(len, written))
     padded = torch.tensor([ids + [tokenizer.pad_token_id] * (longest - len(ids)) for ids in written])
     lengths = torch.tensor([len(ids) for ids in written])
-    mask = torch.cat([torch.tensor([[0, 1, 1]]).expand(len(texts), 3), (torch.arange(longest) < lengths[:, None]).long()], 1)
+    mask = torch.cat(
+        [torch.tensor([[0, 1, 1]]).expand(len(texts), 3), (torch.arange(longest) < lengths[:, None]).long()], 1
+    )
     tensors = {
         "prompts": prompt.expand(len(texts), 3).clone(),
         "responses": padded,
@@ -106,12 +110,14 @@ def test_the_reward_loop_gives_what_direct_calls_give(variant, tokenizer, proces
     batch = rows(config, tokenizer, processor)
     texts = responses(batch, thinking)
     data, lengths = as_verl_has_them(batch, texts, tokenizer)
-    worker = RewardLoopWorker(config)  # as its processes do: tokenizer, reward function and manager from the configuration
+    worker = RewardLoopWorker(
+        config
+    )  # as its processes do: tokenizer, reward function and manager from the configuration
     outputs = worker.loop.run_until_complete(worker.compute_score_batch(data))
     expected = direct(batch, texts, rewards=reward)
     assert [output["reward_score"] for output in outputs] == [score["score"] for score in expected]
     assert [output["reward_extra_info"] for output in outputs] == expected
-    assert len({output["reward_score"] for output in outputs}) > 2 and max(e["score"] for e in expected) == 1.0
+    assert len({output["reward_score"] for output in outputs}) > 2 and max(e["score"] for e in expected) > 0.95
     scores = type(worker.reward_manager).assemble_rm_scores(data, [output["reward_score"] for output in outputs])
     last = scores[torch.arange(len(texts)), lengths - 1]  # on each response's last token, and nowhere else
     torch.testing.assert_close(last, torch.tensor([score["score"] for score in expected]))
@@ -129,13 +135,10 @@ def test_the_older_managers_give_them_too(variant, tokenizer, processor, name, m
     texts = responses(batch, "thinking" in name)
     data, lengths = as_verl_has_them(batch, texts, tokenizer)
     function = verl_adapter.compute_score if manager == "naive" else verl_adapter.compute_score_batch
-    made = get_reward_manager_cls(manager)(tokenizer, num_examine=0, compute_score=function)
-    if name == "radvlm_instruct_google_bleu":  # the default for reports runs models
-        from functools import partial
-
-        made.compute_score = partial(function, rewards="gleu")
+    kwargs = OmegaConf.to_container(config.reward.custom_reward_function.reward_kwargs)
+    made = get_reward_manager_cls(manager)(tokenizer, num_examine=0, compute_score=partial(function, **kwargs))
     result = made(data, return_dict=True)
-    expected = direct(batch, texts, rewards="gleu" if name == "radvlm_instruct_google_bleu" else None)
+    expected = direct(batch, texts, **kwargs)
     given = result["reward_tensor"][torch.arange(len(texts)), lengths - 1]
     torch.testing.assert_close(given, torch.tensor([score["score"] for score in expected]))
 
@@ -199,6 +202,7 @@ def test_it_gives_what_the_reward_itself_gives(variant, tokenizer, processor):
     texts = responses(batch, False)
     data, _ = as_verl_has_them(batch, texts, tokenizer)
     worker = RewardLoopWorker(config)
-    outputs = asyncio.get_event_loop_policy().get_event_loop().run_until_complete(worker.compute_score_batch(data))
+    outputs = worker.loop.run_until_complete(worker.compute_score_batch(data))
     mine = [examples[info["id"]] for info in batch["extra_info"]]
-    assert [output["reward_score"] for output in outputs] == get_reward("soft_f1")(texts, mine)
+    answers = [split_thought(text, thinking=False).response or "" for text in texts]
+    assert [output["reward_score"] for output in outputs] == get_reward("soft_f1")(answers, mine)

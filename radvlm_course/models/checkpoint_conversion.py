@@ -6,8 +6,8 @@ What kind of checkpoint a folder holds is seen from its files::
     FSDP           .metadata, __0_0.distcp ...        in pytorch_model_fsdp_0/ of a checkpoint-200/
     DeepSpeed      latest, global_step200/            in a checkpoint-200/
 
-and :mod:`.sharded_weights` reads the weights. verl leaves the model's configuration and its processor beside them; for the
-others they are taken from the model that training started from (``like``). Names and shapes are held against the
+and :mod:`.sharded_weights` reads the weights. verl leaves the model's configuration and its processor beside them; for
+the others they are taken from the model that training started from (``like``). Names and shapes are held against the
 configuration before anything is written, so that weights of another model are refused.
 """
 
@@ -114,12 +114,14 @@ def find_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
     if len(found) == 1:
         return found[0]
     if found:
-        raise CheckpointError(f"{start} holds several checkpoints: name one of {', '.join(str(c.folder) for c in found)}")
+        raise CheckpointError(
+            f"{start} holds several checkpoints: name one of {', '.join(str(c.folder) for c in found)}"
+        )
     if any(start.glob("*.safetensors")) and (start / "config.json").is_file():
         raise CheckpointError(f"{start} is a plain model folder already: nothing is to be converted")
     raise CheckpointError(
-        f"{start} holds no checkpoint: expected model_world_size_N_rank_R.pt (verl), .metadata and .distcp files (FSDP) "
-        f"or latest (DeepSpeed), there or in actor/ or pytorch_model_fsdp_0/; found {_contents(start)}"
+        f"{start} holds no checkpoint: expected model_world_size_N_rank_R.pt (verl), .metadata and .distcp files "
+        f"(FSDP) or latest (DeepSpeed), there or in actor/ or pytorch_model_fsdp_0/; found {_contents(start)}"
     )
 
 
@@ -196,9 +198,7 @@ def _check(
         ),
     }
     if any(problems.values()):
-        told = "; ".join(
-            f"{len(names)} {what} ({', '.join(names[:3])})" for what, names in problems.items() if names
-        )
+        told = "; ".join(f"{len(names)} {what} ({', '.join(names[:3])})" for what, names in problems.items() if names)
         raise CheckpointError(
             f"the weights in {checkpoint.folder} are not those of the model that {described_in} describes: {told}"
         )

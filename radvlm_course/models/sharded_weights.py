@@ -7,8 +7,8 @@
   writes ``__R_0.distcp`` files and ``.metadata``, whose table of names and shapes says what to read.
 * **DeepSpeed ZeRO** splits flat buffers; its own ``zero_to_fp32`` puts them together.
 
-Only tensors are read from ``.pt`` files (``weights_only``). ``.metadata`` and DeepSpeed's files are pickles, which can run
-code when they are read: convert checkpoints that you made, or whose maker you trust.
+Only tensors are read from ``.pt`` files (``weights_only``). ``.metadata`` and DeepSpeed's files are pickles, which can
+run code when they are read: convert checkpoints that you made, or whose maker you trust.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def verl_files(folder: Path) -> list[Path]:
             found.setdefault(int(match[1]), {})[int(match[2])] = path
     if len(found) > 1:
         raise CheckpointError(
-            f"{folder} holds shards of runs with {' and '.join(map(str, sorted(found)))} processes: expected those of one "
-            "run. Move the others elsewhere (fsdp_config.json says how many processes saved last)"
+            f"{folder} holds shards of runs with {' and '.join(map(str, sorted(found)))} processes: expected those of "
+            "one run. Move the others elsewhere (fsdp_config.json says how many processes saved last)"
         )
     for count, paths in found.items():
         if lacking := sorted(set(range(count)) - set(paths)):

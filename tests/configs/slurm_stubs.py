@@ -1,7 +1,7 @@
 """Stand-ins for a cluster: srun, scontrol, ray and verl's Python, each writing what it was asked into one log.
 
-Nodes are the addresses 127.0.0.1, 127.0.0.2 and so on, which are all this machine. ``srun`` runs its command here. The stand-in
-of a reward service answers 503 a few times before it is ready, so that a trainer that did not wait would show.
+Nodes are the addresses 127.0.0.1, 127.0.0.2 and so on, which are all this machine. ``srun`` runs its command here. The
+stand-in of a reward service answers 503 a few times before it is ready, so that a trainer that did not wait would show.
 """
 
 import os
@@ -67,7 +67,7 @@ http.server.HTTPServer(("127.0.0.2", port), Handler).serve_forever()
 """
 _COURSE_PYTHON = """#!/usr/bin/env bash
 if [[ " $* " == *" serve-rewards "* ]]; then exec {python} {service} "$@"; fi
-if [[ " $* " == *" accelerate.commands.launch "* || " $* " == *" predict "* ]]; then echo "course $*" >> "$LOG"; exit; fi
+case " $* " in *" accelerate.commands.launch "* | *" predict "*) echo "course $*" >> "$LOG"; exit ;; esac
 exec {python} "$@"
 """
 

@@ -171,8 +171,10 @@ def test_the_real_service_is_awaited_and_scores_for_the_trainer(cluster, tmp_pat
     score.write_text(
         "import json, os, sys\n"
         "from radvlm_course.rewards.verl_adapter import compute_score\n"
-        "urls = [json.loads(word.partition('=')[2]) for word in sys.argv if word.startswith('course.reward_service=')][0]\n"
-        "told = compute_score('mimic_grpo', 'No effusion.', 'No effusion.', {'id': 'a'}, rewards='gleu', service={'url': urls})\n"
+        "words = dict(word.split('=', 1) for word in sys.argv if '=' in word)\n"
+        "urls = json.loads(words['course.reward_service'])\n"
+        "text, row = 'No effusion.', {'id': 'a'}\n"
+        "told = compute_score('mimic_grpo', text, text, row, rewards='gleu', service={'url': urls})\n"
         "open(os.environ['LOG'], 'a').write(f\"scored {told['score']} by {len(urls)}\\n\")\n"
     )
     status, told = job.run(
@@ -193,7 +195,9 @@ def test_sft_keeps_the_papers_batch_on_any_number_of_nodes(cluster, nodes, accum
     words = line.split()
     launch, stage = words[: words.index("radvlm_course")], words[words.index("radvlm_course") :]
     assert launch[-3:] == ["--machine_rank", "0", "-m"]
-    assert ["--num_machines", str(nodes), "--num_processes", str(nodes * 4)] == launch[launch.index("--num_machines") :][:4]
+    assert ["--num_machines", str(nodes), "--num_processes", str(nodes * 4)] == launch[
+        launch.index("--num_machines") :
+    ][:4]
     assert launch[launch.index("--main_process_ip") + 1] == "127.0.0.1"
     assert stage[:2] == ["radvlm_course", "sft"]
     changes = dict(parse_override(stage[index + 1]) for index, word in enumerate(stage) if word == "--set")
@@ -214,12 +218,10 @@ def test_sft_refuses_a_number_of_gpus_that_does_not_divide_the_batch(cluster):
 
 def test_predict_gives_every_process_a_gpu_and_a_share(cluster):
     job = cluster(1)
-    status, told = job.run(
-        "predict.sbatch", "--thinking", MODEL="m", EXAMPLES="e.jsonl", OUTPUT="o", SLURM_NTASKS="4"
-    )
+    status, told = job.run("predict.sbatch", "--thinking", MODEL="m", EXAMPLES="e.jsonl", OUTPUT="o", SLURM_NTASKS="4")
     assert status == 0, told
     assert job.lines("course") == [
-        "course -m radvlm_course evaluate predict --model m --examples e.jsonl --output o --profile paper --engine vllm "
-        "--thinking --shard 0/4"
+        "course -m radvlm_course evaluate predict --model m --examples e.jsonl --output o --profile paper "
+        "--engine vllm --thinking --shard 0/4"
     ]
     assert "CUDA_VISIBLE_DEVICES=$SLURM_LOCALID" in job.lines("srun")[0]

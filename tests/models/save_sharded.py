@@ -2,7 +2,7 @@
 
     RANK=0 WORLD_SIZE=2 python save_sharded.py KIND MODEL OUTPUT STORE
 
-KIND: ``verl``, ``verl_replicated`` (a mesh of 2 x 1: the first axis replicates), or ``fsdp`` (accelerate's own function).
+KIND: ``verl``, ``verl_replicated`` (a mesh of 2 x 1: the first axis replicates), or ``fsdp`` (accelerate's function).
 The weights are changed first, by the same random numbers in every process, and the whole model is saved as
 OUTPUT/expected, so that nothing can be right by having been read from MODEL.
 """
