@@ -111,16 +111,18 @@ def _whole(folder: Path, name: str, pieces: Sequence[torch.Tensor]) -> torch.Ten
         if any(isinstance(piece, DTensor) or not torch.equal(piece, first) for piece in pieces[1:]):
             raise CheckpointError(f"{folder}: {name} is no shard and yet differs between the ranks: of different runs")
         return first.clone()
+    where = f"{folder}: {name}"
+    shards: list[DTensor] = []
     for rank, piece in enumerate(pieces):
         if not isinstance(piece, DTensor) or (piece.placements, piece.shape) != (first.placements, first.shape):
-            raise CheckpointError(f"{folder}: {name} of rank {rank} is laid out otherwise than that of rank 0")
-    where = f"{folder}: {name}"
-    mesh = _mesh(first, len(pieces), where)
-    for rank, piece in enumerate(pieces):
-        place = piece.device_mesh.get_coordinate()  # where the process stood that saved it
+            raise CheckpointError(f"{where} of rank {rank} is laid out otherwise than that of rank 0")
+        shards.append(piece)
+    mesh = _mesh(first, len(shards), where)
+    for rank, shard in enumerate(shards):
+        place = shard.device_mesh.get_coordinate()  # where the process stood that saved it
         if place is not None and len(place) == mesh.ndim and int(mesh[tuple(place)]) != rank:
             raise CheckpointError(f"{where}: the shard of rank {rank} was saved by rank {int(mesh[tuple(place)])}")
-    whole = _joined([piece._local_tensor for piece in pieces], mesh, first.placements, where)
+    whole = _joined([shard._local_tensor for shard in shards], mesh, first.placements, where)
     if whole.shape != first.shape:
         raise CheckpointError(
             f"{folder}: {name} is {list(whole.shape)} when put together, and was {list(first.shape)} when it was "
