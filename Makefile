@@ -32,7 +32,14 @@ comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup course bars lab test lint format types notebooks check-notebooks doctor clean distclean
+# verl wants other releases than the course, so its checks run in an environment of their own.
+VERL_VENV     ?= .venv-verl
+VERL_PY       := $(VERL_VENV)/bin/python
+VERL_STAMP    := $(VERL_VENV)/.installed
+VERL_PACKAGES := verl torch torchdata httpx tenacity cachetools fastapi uvicorn prometheus-client \
+	nltk sacrebleu rouge-score scipy pillow psutil pyyaml tqdm pytest
+
+.PHONY: help setup course bars lab test lint format types notebooks check-notebooks verl-check doctor clean distclean
 
 help:
 	@echo "make setup            install everything into $(VENV), once"
@@ -43,6 +50,7 @@ help:
 	@echo "make doctor           what this machine has, what each tier needs, what is missing"
 	@echo "make lint             check style; make format mends what can be mended"
 	@echo "make types            check types"
+	@echo "make verl-check       the configurations for verl and our rewards in it, in an environment of their own"
 	@echo "make notebooks        execute the notebooks and store them with their outputs (NAMES=...)"
 	@echo "make check-notebooks  are the stored notebooks whole and equal to their sources?"
 	@echo "make clean            remove caches and build output; make distclean removes $(VENV) too"
@@ -91,6 +99,18 @@ notebooks: $(STAMP)
 check-notebooks: $(STAMP)
 	$(PY) -m radvlm_course.notebooks check $(NAMES)
 
+$(VERL_STAMP): constraints/verl.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { \
+		echo "verl needs Python 3.11 or 3.12; $(PYTHON): $$($(PYTHON) --version 2>/dev/null || echo not there)."; \
+		echo "Name another one: make verl-check PYTHON=/path/to/python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VERL_VENV)
+	$(VERL_PY) -m pip install --no-compile $(PIP_ARGS) -c constraints/verl.txt $(VERL_PACKAGES)
+	$(VERL_PY) -m pip check
+	@touch $(VERL_STAMP)
+
+verl-check: $(VERL_STAMP)
+	PYTHONPATH="$(CURDIR)" OMP_NUM_THREADS=1 $(VERL_PY) -m pytest checks/verl
+
 doctor: $(STAMP)
 	$(PY) -m radvlm_course doctor
 
@@ -100,4 +120,4 @@ clean:
 	find . -name .ipynb_checkpoints -type d -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) radvlm_course.egg-info
+	rm -rf $(VENV) $(VERL_VENV) radvlm_course.egg-info

@@ -1,8 +1,9 @@
 """The command line: ``python -m radvlm_course <stage> --profile laptop --run NAME``.
 
 One command for each stage, ``run`` for all of them, ``doctor`` for the machine, ``profiles`` for the tiers, ``merge``
-for a trained adapter. ``evaluate`` is a stage and has commands of its own: ``evaluate predict``, ``score`` and
-``table``, for any model outside of a run. Heavy imports wait until a stage needs them, so ``--help`` is instant.
+for a trained adapter, ``convert-checkpoint`` for a model that several processes saved in pieces. ``evaluate`` is a
+stage and has commands of its own: ``evaluate predict``, ``score`` and ``table``, for any model outside of a run. Heavy
+imports wait until a stage needs them, so ``--help`` is instant.
 """
 
 from __future__ import annotations
@@ -80,6 +81,13 @@ def build_parser() -> argparse.ArgumentParser:
     merging.add_argument("--precision", default="bfloat16", choices=("bfloat16", "float16", "float32"))
     text = "which weights an adapter of a model in four bits is added to: as trained, or the original ones (trained)"
     merging.add_argument("--onto", default="trained", choices=("trained", "original"), help=text)
+    text = "a checkpoint of verl, FSDP or DeepSpeed into a plain model folder"
+    converting = commands.add_parser("convert-checkpoint", help=text, description=text)
+    converting.add_argument("folder", help="of the checkpoint, for example runs/verl/NAME/global_step_300")
+    converting.add_argument("output", help="folder of the model, new or empty")
+    text = "model that training started from, for configuration and processor (default: those beside the checkpoint)"
+    converting.add_argument("--like", metavar="MODEL", help=text)
+    converting.add_argument("--precision", default="bfloat16", choices=("bfloat16", "float16", "float32"))
     text = "score completions for trainers in other processes or on other machines"
     serving = commands.add_parser("serve-rewards", help=text, description=text, allow_abbrev=False)
     serve_rewards.add_arguments(serving)
@@ -118,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "general-base": general_base.run,
             "profiles": _show_profiles,
             "merge": _merge,
+            "convert-checkpoint": _convert_checkpoint,
         }
         return others.get(options.command, _run_stages)(options)
     except KeyboardInterrupt:
@@ -167,6 +176,13 @@ def _merge(options: argparse.Namespace) -> int:
     from radvlm_course.models.merging import merge_adapter
 
     print(merge_adapter(options.model, options.output, options.base, options.precision, options.onto))
+    return 0
+
+
+def _convert_checkpoint(options: argparse.Namespace) -> int:
+    from radvlm_course.models.checkpoint_conversion import convert_checkpoint
+
+    print(convert_checkpoint(options.folder, options.output, options.like, options.precision))
     return 0
 
 

@@ -46,9 +46,19 @@ def test_every_requirement_is_pinned_to_a_version_that_it_allows(name, extras):
 
 
 def test_torchvision_is_in_no_set_for_a_cpu():
-    assert "torchvision" not in pins("cpu.txt")
+    assert "torchvision" not in pins("cpu.txt") | pins("verl.txt")
     assert pins("gpu.txt")["torchvision"].split(".")[1] == "28"  # belongs to torch 2.13
     assert pins("gpu.txt")["torch"] == pins("vllm.txt")["torch"] == pins("cpu.txt")["torch"]
+
+
+def test_verls_set_pins_everything_that_the_makefile_installs():
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    (wanted_by_checks,) = (line.split(":=")[1].split() for line in lines if line.startswith("VERL_PACKAGES"))
+    found = pins("verl.txt")
+    assert {canonicalize_name(name) for name in wanted_by_checks} <= set(found)
+    assert found["verl"] == "0.9.1" and found["torch"] == pins("cpu.txt")["torch"]
+    major, minor = map(int, found["transformers"].split(".")[:2])  # what verl 0.9.1 allows
+    assert (5, 5) <= (major, minor) < (5, 11)
 
 
 def test_vllm_is_one_that_the_pinned_trl_allows():

@@ -4,8 +4,9 @@
 - ``SPLIT.llava.json``: one list of objects with ``id``, ``image`` (absolute path), ``conversations`` (turns with
   ``from``: human or gpt, and ``value``; the first begins with ``<image>``), and beside them ``labels`` and the
   ``example_id``. LLaVA and LLaMA-Factory (format ``sharegpt``) read it.
-- ``verl/SPLIT.TASK.parquet`` and ``verl_thinking/...``: one file a task that our rewards judge, see
-  :mod:`radvlm_course.instructions.verl_rows`; several can be listed in verl's ``data.train_files``.
+- ``verl/SPLIT.TASK.parquet``, ``verl_thinking/...`` and ``verl_thinking_no_suffix/...``: one file a task that our
+  rewards judge, for direct answers, for a model that is asked to think first, and for one that thinks unasked; see
+  :mod:`radvlm_course.instructions.verl_rows`. Several can be listed in verl's ``data.train_files``.
 """
 
 from __future__ import annotations
@@ -22,16 +23,17 @@ from radvlm_course.boxes import Box
 from radvlm_course.instructions.verl_rows import VERL_TASKS, verl_row, verl_schema
 from radvlm_course.records import Example, jsonl_to_parquet
 
-__all__ = ["FORMATS", "format_files", "write_format"]
+__all__ = ["FORMATS", "VERL_FORMATS", "format_files", "write_format"]
 
-FORMATS = ("parquet", "llava", "verl", "verl_thinking")
+VERL_FORMATS = ("verl", "verl_thinking", "verl_thinking_no_suffix")
+FORMATS = ("parquet", "llava", *VERL_FORMATS)
 _ROWS = 10_000  # held in memory at a time
 
 
 def format_files(folder: Path, split: str) -> list[Path]:
     """The files of a split that :func:`write_format` may have written into a folder earlier."""
     found = [folder / f"{split}.parquet", folder / f"{split}.llava.json"]
-    for name in ("verl", "verl_thinking"):
+    for name in VERL_FORMATS:
         found += [folder / name / f"{split}.{task}.parquet" for task in VERL_TASKS]
     return [path for path in found if path.is_file()]
 
@@ -54,7 +56,7 @@ def write_format(kind: str, jsonl: Path, conversations: bool = False) -> list[Pa
         return [target]
     if kind == "llava":
         return [_write_llava(jsonl, folder / f"{split}.llava.json")]
-    return _write_verl(jsonl, folder / kind, split, thinking=kind == "verl_thinking")
+    return _write_verl(jsonl, folder / kind, split, thinking=kind != "verl", suffix=kind == "verl_thinking")
 
 
 def _values(jsonl: Path) -> Iterator[dict[str, Any]]:
@@ -97,7 +99,7 @@ def _write_llava(jsonl: Path, target: Path) -> Path:
     return target
 
 
-def _write_verl(jsonl: Path, folder: Path, split: str, thinking: bool) -> list[Path]:
+def _write_verl(jsonl: Path, folder: Path, split: str, thinking: bool, suffix: bool) -> list[Path]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -110,7 +112,7 @@ def _write_verl(jsonl: Path, folder: Path, split: str, thinking: bool) -> list[P
             for values in group:
                 task = values["task"]
                 root = "" if os.path.isabs(values["image_path"]) else here
-                row = verl_row(_example(values), counts[task], thinking, root)
+                row = verl_row(_example(values), counts[task], thinking, root, suffix)
                 rows.setdefault(task, []).append(row)
                 counts[task] += 1
             for task, found in rows.items():

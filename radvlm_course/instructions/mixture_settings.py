@@ -114,7 +114,7 @@ class Mixture:
             pairs that were kept (``pairs``).
         scale: split -> fraction of each entry's pairs that is kept.
         reader_options: dataset -> options of its reader.
-        parquet, llava, verl, verl_thinking: which files to write beside the JSON lines.
+        parquet, llava, verl, verl_thinking, verl_thinking_no_suffix: which files to write beside the JSON lines.
     """
 
     name: str
@@ -131,6 +131,7 @@ class Mixture:
     llava: bool = False
     verl: bool = False
     verl_thinking: bool = False
+    verl_thinking_no_suffix: bool = False
 
     def __post_init__(self) -> None:
         if not self.splits or set(self.splits) - set(SPLITS):
@@ -140,7 +141,7 @@ class Mixture:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise MixtureError(f"{name}: expected one of {', '.join(allowed)}; found {getattr(self, name)!r}")
-        for name in ("parquet", "llava", "verl", "verl_thinking"):
+        for name in ("parquet", "llava", "verl", "verl_thinking", "verl_thinking_no_suffix"):
             if not isinstance(getattr(self, name), bool):
                 raise MixtureError(f"{name}: expected true or false, found {getattr(self, name)!r}")
         for split in self.splits:

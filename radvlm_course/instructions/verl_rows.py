@@ -3,7 +3,8 @@
 :mod:`radvlm_course.rewards.verl_adapter` reads what this module writes; the conventions stand here once:
 
 * ``data_source``: ``SOURCE/TASK``, with ``_reasoning`` at the end if the model thinks first;
-* ``prompt``: one user message with ``<image>`` first and, for a model that thinks, the suffix at the end;
+* ``prompt``: one user message with ``<image>`` first and, for a model that thinks when it is asked to, the suffix
+  at the end;
 * ``images``: one picture with its limits in pixels;
 * ``reward_model``: the answer as text; ``extra_info``: id, split, index, whether the model thinks, and the unrounded
   boxes of an answer that is judged by boxes.
@@ -27,13 +28,16 @@ VERL_TASKS = ("report_generation", *BOX_TASKS)
 _MIN_PIXELS, _MAX_PIXELS = 1024, 451584
 
 
-def verl_row(example: Example, index: int, thinking: bool = False, image_root: str = "") -> dict[str, Any]:
+def verl_row(
+    example: Example, index: int, thinking: bool = False, image_root: str = "", suffix: bool = True
+) -> dict[str, Any]:
     """A row of verl's Parquet file for an example, with the columns of RadVLM-GRPO's files.
 
     Args:
         index: the row's number in its split.
-        thinking: the model is asked to think first.
+        thinking: the model thinks first.
         image_root: put before the example's ``image_path``; absolute, because verl's workers run elsewhere.
+        suffix: ask a model that thinks to do so; one that always does (Qwen3-VL-Thinking) is not asked.
     """
     source = f"{example.source or 'radvlm_course'}/{example.task}{REASONING if thinking else ''}"
     boxes = {"boxes": [box.to_list() for box in example.boxes]} if example.task in BOX_TASKS else {}
@@ -41,7 +45,7 @@ def verl_row(example: Example, index: int, thinking: bool = False, image_root: s
     return {
         "data_source": source,
         "prompt": [
-            {"role": "user", "content": f"<image>\n{example.question}{THINK_SUFFIX if thinking else ''}"},
+            {"role": "user", "content": f"<image>\n{example.question}{THINK_SUFFIX if thinking and suffix else ''}"},
         ],
         "images": [image],
         "ability": "radiology",

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from radvlm_course.boxes import Box
-from radvlm_course.instructions.formats import format_files, write_format
+from radvlm_course.instructions.formats import VERL_FORMATS, format_files, write_format
 from radvlm_course.instructions.verl_rows import VERL_TASKS, verl_schema
 from radvlm_course.records import Example, RecordError, read_parquet, write_jsonl, write_parquet
 from radvlm_course.rewards.verl_adapter import DEFAULT_REWARDS, compute_score, compute_score_batch
@@ -70,9 +70,21 @@ def test_verl_has_one_file_a_task_and_numbers_its_rows(jsonl: Path, monkeypatch:
     }
 
 
-@pytest.mark.parametrize("kind", ["verl", "verl_thinking"])
+def test_only_a_model_that_has_to_be_asked_is_asked_to_think(jsonl: Path) -> None:
+    asked = {}
+    for kind in VERL_FORMATS:
+        row = pq.read_table(write_format(kind, jsonl)[0]).to_pylist()[0]
+        asked[kind] = (row["prompt"][0]["content"], row["data_source"], row["extra_info"]["thinking"])
+    assert asked == {
+        "verl": ("<image>\nReport?", "mimic_cxr/report_generation", False),
+        "verl_thinking": ("<image>\nReport? /think", "mimic_cxr/report_generation_reasoning", True),
+        "verl_thinking_no_suffix": ("<image>\nReport?", "mimic_cxr/report_generation_reasoning", True),
+    }
+
+
+@pytest.mark.parametrize("kind", VERL_FORMATS)
 def test_our_rewards_read_the_rows_of_every_task(jsonl: Path, kind: str) -> None:
-    thought = "<think>a look</think>" if kind == "verl_thinking" else ""
+    thought = "" if kind == "verl" else "<think>a look</think>"
     for path in write_format(kind, jsonl):
         frame = pq.read_table(path).to_pandas()  # as verl holds it: rows of dictionaries and arrays
         answers = [thought + model["ground_truth"] for model in frame["reward_model"]]
@@ -87,7 +99,7 @@ def test_our_rewards_read_the_rows_of_every_task(jsonl: Path, kind: str) -> None
         assert [score["score"] for score in scores] == pytest.approx([expected] * len(scores))
         first = frame.iloc[0]
         if thought:
-            assert first["prompt"][0]["content"].endswith(" /think")
+            assert first["prompt"][0]["content"].endswith(" /think") == (kind == "verl_thinking")
             cut_off = (
                 compute_score(first["data_source"], "<think>a lo", answers[0], first["extra_info"], rewards="gleu")
                 if "report" in path.name
