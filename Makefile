@@ -10,7 +10,7 @@ VENV    ?= .venv
 # downloads several GB more. To get the CPU build, name an index or a folder that has it, for example
 #   make setup PIP_ARGS="--extra-index-url URL"   or   PIP_EXTRA_INDEX_URL=URL make setup
 PIP_ARGS ?=
-# Options for pytest, for example PYTEST_ARGS="-m 'not slow'", and for JupyterLab.
+# Options for pytest, for example PYTEST_ARGS="-k soft_f1", and for JupyterLab.
 PYTEST_ARGS ?=
 LAB_ARGS    ?=
 # The notebooks read the profile and run that RADVLM_COURSE_PROFILE and RADVLM_COURSE_RUN name.
@@ -39,14 +39,14 @@ VERL_STAMP    := $(VERL_VENV)/.installed
 VERL_PACKAGES := verl torch torchdata httpx tenacity cachetools fastapi uvicorn prometheus-client \
 	nltk sacrebleu rouge-score scipy pillow psutil pyyaml tqdm pytest
 
-.PHONY: help setup course bars lab test lint format types notebooks check-notebooks verl-check doctor clean distclean
+.PHONY: help setup course bars lab test test-slow lint format types notebooks check-notebooks verl-check doctor clean distclean
 
 help:
 	@echo "make setup            install everything into $(VENV), once"
 	@echo "make course           run the whole method and execute every notebook (PROFILE=$(PROFILE) RUN=$(RUN))"
 	@echo "make bars             did the run learn what it should? One line a claim"
 	@echo "make lab              open JupyterLab on the notebooks"
-	@echo "make test             run the tests"
+	@echo "make test             run the tests; make test-slow those of several processes and others that take longer"
 	@echo "make doctor           what this machine has, what each tier needs, what is missing"
 	@echo "make lint             check style; make format mends what can be mended"
 	@echo "make types            check types"
@@ -80,7 +80,10 @@ lab: $(STAMP)
 	$(CHOSEN) RADVLM_COURSE_RUN="$(RUN)" $(VENV)/bin/jupyter lab notebooks $(LAB_ARGS)
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+
+test-slow: $(STAMP)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow --durations 10 $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(PY) -m ruff check .
