@@ -26,11 +26,9 @@ def whole_weights(trainer: Trainer) -> dict[str, torch.Tensor] | None:
     """
     kind = trainer.accelerator.distributed_type
     if kind == DistributedType.FSDP:
-        whole: dict[str, torch.Tensor] = trainer.accelerator.get_state_dict(trainer.model)
-        return whole
+        return _each_once(trainer, trainer.accelerator.get_state_dict(trainer.model))
     if kind == DistributedType.DEEPSPEED and _zero_stage(trainer) == 3:
-        whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
-        return whole
+        return _each_once(trainer, trainer.accelerator.get_state_dict(trainer.model_wrapped))
     return None
 
 
@@ -56,6 +54,13 @@ def forget_deepspeed() -> None:
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
     unset_hf_deepspeed_config()
+
+
+def _each_once(trainer: Trainer, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Without the second name of a weight that two layers share (embedding and head of the smaller models): put
+    together, it is a second tensor, and would be written twice."""
+    tied: dict[str, str] = getattr(trainer.model, "all_tied_weights_keys", None) or {}
+    return {name: value for name, value in weights.items() if tied.get(name) not in weights}
 
 
 def _zero_stage(trainer: Trainer) -> int:

@@ -55,6 +55,15 @@ def test_weights_are_put_together_where_they_are_shared_out_only(kind, stage, as
     assert (found is None) == (asked is None)
 
 
+def test_a_weight_that_two_layers_share_is_saved_once():
+    weights = {"embed.weight": torch.ones(2), "head.weight": torch.ones(2), "norm.weight": torch.ones(1)}
+    accelerator = SimpleNamespace(distributed_type=DistributedType.FSDP, get_state_dict=lambda model: weights)
+    model = SimpleNamespace(all_tied_weights_keys={"head.weight": "embed.weight"})
+    assert set(whole_weights(SimpleNamespace(accelerator=accelerator, model=model))) == {"embed.weight", "norm.weight"}
+    del weights["embed.weight"]
+    assert set(whole_weights(SimpleNamespace(accelerator=accelerator, model=model))) == {"head.weight", "norm.weight"}
+
+
 def test_transformers_forgets_zero_3_between_stages():
     class Settings:
         def is_zero3(self):
