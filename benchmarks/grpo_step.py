@@ -1,7 +1,8 @@
-"""A whole GRPO step with each film encoded once for its group, and without: times, ratios, and that both learn alike.
+r"""A whole GRPO step with each film encoded once for its group, and without: times, ratios, and that both learn alike.
 
     python benchmarks/grpo_step.py                              # the laptop's model and its grounding stage
-    python benchmarks/grpo_step.py --tower Qwen/Qwen3-VL-2B-Instruct --side 96 --prompts 2 --generations 4 --steps 2
+    python benchmarks/grpo_step.py --tower Qwen/Qwen3-VL-2B-Instruct --side 224 --prompts 2 --generations 4 --steps 2 \
+        --frozen-tower
 
 Each way starts from the same random weights with the same seeds and the same films, by the course's own stage. A step
 is writing the completions, the reference, the policy, its gradients, the update, the films' preparation and the
