@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import pickle
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,9 @@ def read_distributed(folder: Path, dtype: torch.dtype | None = None) -> dict[str
     if not whole or all(name.startswith(("state.", "optimizer", "optim.")) for name in whole):
         raise CheckpointError(f"{folder} holds no weights of a model (first entries: {_listed(list(entries)[:3])})")
     try:
-        load(whole, storage_reader=reader, no_dist=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as it should be
+            load(whole, storage_reader=reader, no_dist=True)
     except (*_UNREADABLE, CheckpointException) as error:
         raise CheckpointError(
             f"{folder} cannot be read, as when a .distcp file is missing or was cut short: copy the files of every "
