@@ -162,31 +162,48 @@ def settings(overrides):
     return [word for key, value in overrides.items() for word in ("--set", f"{key}={value}".replace("None", "null"))]
 
 
+@pytest.fixture(scope="module")
+def launched(several, small_course, tmp_path_factory):
+    """The whole method in two processes: (the run's folder, what it printed, the words of the command)."""
+    root = tmp_path_factory.mktemp("launched")
+    changes = {**small_course, "curate.root": str(root / "data"), "side_by_side": True}
+    changes |= {"sft.trainer.per_device_train_batch_size": 2, "cold_start.trainer.per_device_train_batch_size": 2}
+    words = ["run", "--profile", "laptop", "--run", "two", "--runs-root", root / "runs", "--quiet", *settings(changes)]
+    done = several.launch("-m", "radvlm_course", *words)
+    assert done.status == 0, done.errors[-3000:]
+    return root / "runs" / "two", done.output, words
+
+
 @pytest.mark.slow
-def test_two_processes_run_the_whole_method_and_one_of_them_writes_and_prints(several, small_course, tmp_path):
+def test_two_processes_run_the_whole_method_and_one_of_them_writes_and_prints(launched):
     from radvlm_course.models.loading import load_model
     from radvlm_course.runs import read_metrics, read_rollouts
 
-    changes = {**small_course, "curate.root": str(tmp_path / "data"), "side_by_side": True}
-    changes |= {"sft.trainer.per_device_train_batch_size": 2, "cold_start.trainer.per_device_train_batch_size": 2}
-    words = ["run", "--profile", "laptop", "--run", "two", "--runs-root", tmp_path / "runs", "--quiet"]
-    done = several.launch("-m", "radvlm_course", *words, *settings(changes))
-    assert done.status == 0, done.errors[-3000:]
-    folder = tmp_path / "runs" / "two"
+    folder, output, _ = launched
     for stage, steps in {"sft": 6, "cold_start": 3, "grpo_grounding": 2, "grpo_reports": 2}.items():
         assert (folder / stage / "done.json").exists()
         assert [row["step"] for row in read_metrics(folder / stage)] == list(range(1, steps + 1))
         assert len((folder / stage / "metrics.jsonl").read_text().splitlines()) == steps
         assert load_model(folder / stage / "model").model.num_parameters() > 0
-        assert done.output.count(f"\n{stage:<15} ") == 1
+        assert output.count(f"\n{stage:<15} ") == 1
     assert len(read_rollouts(folder / "grpo_reports")) == 2 * 2 * 2  # of both processes
     assert (folder / "sft_early" / "done.json").exists()
     assert not list(folder.glob("*/output.log"))  # no stage in a process beside
-    assert done.output.count("Paired differences") == 1
+    assert output.count("Paired differences") == 1
 
-    again = several.launch("-m", "radvlm_course", *words, *settings(changes))
+
+@pytest.mark.slow
+def test_a_finished_run_is_not_repeated_by_several_processes(launched, several):
+    folder, _, words = launched
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    again = several.launch("-m", "radvlm_course", *words)
     assert again.status == 0 and again.output.count("Paired differences") == 1
-    refused = several.launch("-m", "radvlm_course", *words, *settings(changes), "--seed", "7")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.slow
+def test_a_refusal_is_said_once_and_ends_all_processes(launched, several):
+    refused = several.launch("-m", "radvlm_course", *launched[2], "--seed", "7")
     assert refused.status != 0
     assert refused.errors.count("made with other settings (seed: 0 there, 7 now)") == 1
 
