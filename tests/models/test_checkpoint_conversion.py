@@ -67,7 +67,7 @@ def load_model_without_processor(folder):
     return Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
 
 
-@pytest.mark.parametrize("kind", ["verl", "verl_replicated", "fsdp"])
+@pytest.mark.parametrize("kind", ["verl", "verl_fsdp1", "verl_replicated", "fsdp"])
 def test_every_weight_and_the_logits_are_those_that_were_saved(kind, saved, tiny_folder, tmp_path):
     checkpoint = saved(kind)
     found = convert_checkpoint(checkpoint, tmp_path / "plain", like=str(tiny_folder), precision="float32")
