@@ -104,7 +104,7 @@ def from_main(what: str, make: Callable[[], T]) -> T:
         finally:
             _alone.pop()
         _store().set(f"{number}/answer", text)
-        return json.loads(text)["value"]  # type: ignore[no-any-return]
+        return json.loads(text)["value"]
     _wait_until(what, lambda store: store.check([f"{number}/answer"]))
     answer: dict[str, Any] = json.loads(_store().get(f"{number}/answer"))
     if answer["what"] != what:
@@ -112,7 +112,7 @@ def from_main(what: str, make: Callable[[], T]) -> T:
             f"process {process_index()} waits for {what!r} and the main process did {answer['what']!r}: expected the "
             "same command with the same settings in every process"
         )
-    return answer["value"]  # type: ignore[no-any-return]
+    return answer["value"]
 
 
 def wait_for_all(what: str) -> None:

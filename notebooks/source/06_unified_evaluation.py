@@ -636,7 +636,7 @@ experiments = all_stored()
 print(textwrap.fill(rule_in_words(), 100), "\n")
 for name, results in experiments.items():
     minutes = total_seconds({name: results}) / 60
-    size = f"{len(results.seconds)} arms x {len(results.budget.seeds)} seeds, {minutes:4.0f} core minutes"
+    size = f"{len(results.seconds)} arms x {len(results.budget.seeds)} seeds, {minutes:4.0f} minutes of training"
     print(f"{name:14s} {size}: {results.command}")
 
 # %% [markdown]

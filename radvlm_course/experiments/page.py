@@ -110,7 +110,7 @@ def picture_digest(path: Path) -> str:
 
 
 def total_seconds(found: Mapping[str, Results]) -> float:
-    """Seconds of all trainings with their scoring, each on one core; what two experiments share counts once."""
+    """Seconds of all trainings with their scoring, by the clock; what two experiments share counts once."""
     trainings: dict[tuple[str, ...], float] = {}
     for name, results in found.items():
         arms = {arm.name: arm for arm in EXPERIMENTS[name].arms}
@@ -126,7 +126,7 @@ def _empty_page() -> str:
 
 def _overview(found: Mapping[str, Results]) -> str:
     lines = [
-        f"| experiment | {' | '.join(VERDICTS)} | trainings | steps | seeds | core seconds | minutes alone |",
+        f"| experiment | {' | '.join(VERDICTS)} | trainings | steps | seeds | seconds | minutes alone |",
         "|---|" + "---:|" * (len(VERDICTS) + 5),
     ]
     for name, experiment in EXPERIMENTS.items():
@@ -143,10 +143,10 @@ def _overview(found: Mapping[str, Results]) -> str:
     seconds = total_seconds(found)
     lines.append("")
     lines.append(
-        f"{len(found)} of {len(EXPERIMENTS)} experiments: together {seconds:,.0f} core seconds, "
-        f"{seconds / WORKERS / 60:.0f} minutes of {MINUTES_ALL} on {WORKERS} cores (one alone: {MINUTES_ALONE}). "
-        f"Core seconds are those of the trainings with their scoring, by the clock, one core each and {WORKERS} at a "
-        "time; a training that two experiments share counts once in the sum. Not in them: the run that leaves the "
+        f"{len(found)} of {len(EXPERIMENTS)} experiments: together {seconds:,.0f} seconds, "
+        f"{seconds / WORKERS / 60:.0f} minutes of {MINUTES_ALL} with {WORKERS} workers (one alone: {MINUTES_ALONE}). "
+        f"The seconds are those of the trainings with their scoring, by the clock, added up; {WORKERS} run at a "
+        "time. A training that two experiments share counts once in the sum. Not in them: the run that leaves the "
         "models to start from, and scoring these."
     )
     return "\n".join(lines) + "\n"
@@ -166,7 +166,7 @@ def _section(results: Results) -> str:
             f"## {results.title}\n",
             f"The paper: {results.paper}\n",
             f"Command: `{results.command}`: {budget.steps} steps a training, at most {films} films of the test split a "
-            f"task, {total_seconds({results.experiment: results}):,.0f} core seconds.\n",
+            f"task, {total_seconds({results.experiment: results}):,.0f} seconds.\n",
             *[f"{picture}\n" for picture in pictures],
             *rows,
             "\nAll questions, paired over the same films, 95% intervals by patient:\n",

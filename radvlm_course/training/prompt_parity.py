@@ -144,7 +144,7 @@ def _advice() -> str:
 
 def _check_form(generation: Any) -> None:
     """Raises RuntimeError if TRL's class is not the one that was read."""
-    expected = {"generate": ("self", "prompts", "images", "num_generations", "profiler")}
+    expected: dict[str, tuple[str, ...]] = {"generate": ("self", "prompts", "images", "num_generations", "profiler")}
     if getattr(generation, "mode", None) == "server":
         expected["_place_features"] = ("self", "features", "prompt_ids")
     for name, parameters in expected.items():

@@ -34,7 +34,7 @@ COLOURS = {1: style.BETTER, -1: style.WORSE, 0: "#8A8A8A"}
 PALE = {1: "#BFE5D9", -1: "#F1D9E5", 0: style.PALE}
 LENGTH = "#CFE5F4"  # another length, which is neither better nor worse
 MARKS = {1: "^", -1: "v", 0: "o"}
-MEANINGS = {1: "better", -1: "worse", 0: "no effect shown"}
+MEANINGS = {1: "better", -1: "worse", 0: "no effect that counts"}
 TASKS = {GROUNDING: "grounding", REPORTS: "reports"}
 
 
