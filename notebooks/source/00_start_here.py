@@ -54,7 +54,7 @@ draw_pipeline()
 # Why the second step, when the first has seen all the answers? Imitation grades every word alike.
 # In `[0.38, 0.47, 0.76, 0.62]` the digits are just tokens: 0.39 is as wrong as 0.93. A reward can
 # grade what we care about, the place on the film. *Cold start*, learning to think before answering,
-# is optional and not part of the laptop run.
+# is an optional step between the two.
 #
 # ## 2. A film, its boxes and its report
 #
@@ -268,11 +268,11 @@ Markdown((folder / "results.md").read_text(encoding="utf-8"))
 # | **00 Start here** | What is the method, and does it work? |
 # | [01 Data curation](01_data_curation.ipynb) | From films to questions: what can go wrong? |
 # | [02 Fine-tuning](02_supervised_fine_tuning.ipynb) | How does a model learn by imitation? |
-# | 03 The thinking cold start | Does it help to think before answering? |
+# | [03 The thinking cold start](03_thinking_cold_start.ipynb) | Does it help to think before answering? |
 # | [04 GRPO for reports](04_grpo_reports.ipynb) | How does a reward on text become a gradient? |
 # | [05 GRPO for grounding](05_grpo_grounding.ipynb) | And a reward on boxes? |
 # | [06 Evaluation](06_unified_evaluation.ipynb) | Which differences are real? |
-# | 07 Scaling up (a later part) | What changes with a large model and many GPUs? |
+# | [07 Scaling up](07_scaling_up.ipynb) | What changes with a large model and many GPUs? |
 #
 # Each begins with something small enough to do by hand, then shows the package's function for it,
 # then the real run, and ends with three exercises that check themselves. Read them in order the
