@@ -83,7 +83,7 @@ test: $(STAMP)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 test-slow: $(STAMP)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow --durations 10 $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

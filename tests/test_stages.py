@@ -277,6 +277,7 @@ def test_a_stage_has_its_own_pixel_limit_where_the_profile_gives_one(finished, s
 ADAPTER = {"rank": 4, "alpha": 8, "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"]}
 
 
+@pytest.mark.slow
 def test_every_stage_runs_with_an_adapter_on_four_bits_and_reads_the_one_before(tmp_path, small_course):
     """As on a GPU of 12 to 24 GB, on a processor: layers of a multiple of 64 inputs, 32 bits outside."""
     pytest.importorskip("bitsandbytes")

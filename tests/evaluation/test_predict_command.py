@@ -49,6 +49,7 @@ def test_predictions_lie_beside_the_settings_that_made_them(tiny_folder, example
     }
 
 
+@pytest.mark.slow
 def test_a_killed_command_resumes_to_the_bytes_of_the_uninterrupted_one(tiny_folder, examples_file, tmp_path):
     options = ["--max-new-tokens", "48", "--batch-size", "1"]
     assert predict(tiny_folder, examples_file, tmp_path / "whole", *options) == 0

@@ -23,6 +23,7 @@ from radvlm_course.experiments.running import arm_folders, run_experiment
 from radvlm_course.runs import RunError, read_metrics, read_rollouts
 from radvlm_course.stages import Course, open_course
 
+pytestmark = pytest.mark.slow
 BUDGET = Budget(steps=2, seeds=(0,), test_examples=3, watched_examples=2, watches=1)
 DIRECT = Arm("direct", "sft_early", (GROUNDING,), "soft_f1")
 THINKING = Arm("thinking", "cold_start", (REPORTS,), {"gleu": 1.0, "thinking_format": 0.0}, thinking=True)
