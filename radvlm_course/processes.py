@@ -47,7 +47,9 @@ gradients and optimiser by ZeRO-1 or ZeRO-2."""
 
 _CONNECT_SECONDS = 300.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0  # seconds between two looks into the store
-_FAILURE = "failure"
+_FAILURE, _SEEN = "failure", "failure/seen"
+# That a failed main process waits for the others to learn of it, where it keeps the store itself.
+_LINGER_SECONDS = 30.0
 
 _numbers = itertools.count()  # of the meetings, the same in every process
 _stores: list[Store] = []
@@ -146,6 +148,8 @@ def report_failure(error: BaseException, what: str = "") -> None:
     try:
         if not _store().check([_FAILURE]):
             _store().set(_FAILURE, text)
+            if main_process() and not _kept_by_launcher():
+                _let_others_see()
     except (RuntimeError, OSError):  # the store is gone, and with it the launcher, which ends the others
         return
 
@@ -179,6 +183,7 @@ def _wait_until(what: str, is_so: Callable[[Store], bool]) -> None:
         while not is_so(_store()):
             if _store().check([_FAILURE]):
                 told = _store().get(_FAILURE).decode("utf-8")
+                _store().add(_SEEN, 1)
                 raise OtherProcessFailed(f"process {process_index()} waited for {what}, and {told}")
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -189,6 +194,18 @@ def _wait_until(what: str, is_so: Callable[[Store], bool]) -> None:
             f"process {process_index()} waited for {what}, and the store of the run is gone with the process that kept "
             f"it: the first error in the output of the main machine says why ({error})"
         ) from error
+
+
+def _let_others_see() -> None:
+    """Keep the store, which ends with this process, until the others have read of the failure, but not for long."""
+    end = time.monotonic() + _LINGER_SECONDS
+    while _store().add(_SEEN, 0) < process_count() - 1 and time.monotonic() < end:
+        time.sleep(_FIRST_PAUSE)
+
+
+def _kept_by_launcher() -> bool:
+    """Whether the store outlives this process."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
 def _store() -> Store:
@@ -213,11 +230,10 @@ def _join() -> Store:
 
     from torch.distributed import PrefixStore, TCPStore
 
-    kept_by_launcher = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     store = TCPStore(
         os.environ["MASTER_ADDR"],
         int(os.environ["MASTER_PORT"]),
-        is_master=main_process() and not kept_by_launcher,
+        is_master=main_process() and not _kept_by_launcher(),
         timeout=timedelta(seconds=_CONNECT_SECONDS),
         wait_for_workers=False,
         multi_tenant=True,  # torch.distributed opens the same one for training

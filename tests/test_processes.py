@@ -46,7 +46,11 @@ def test_the_main_process_decides_once_for_all_and_nobody_passes_before_the_last
 
 
 FAILS = """
+import os, time
 from radvlm_course.processes import OtherProcessFailed, from_main, main_process
+
+if not main_process():
+    time.sleep(float(os.environ["LATE"]))
 
 def fail():
     raise ValueError("no films")
@@ -59,8 +63,10 @@ except OtherProcessFailed as error:
 """
 
 
-def test_if_the_main_process_fails_the_others_end_with_its_reason(several):
-    main, other = several.run_processes(FAILS)
+@pytest.mark.parametrize("late", [0.0, 3.0], ids=["at once", "late"])
+def test_if_the_main_process_fails_the_others_end_with_its_reason(several, late):
+    """Also those that come when it has failed already: it keeps the store for them."""
+    main, other = several.run_processes(FAILS, LATE=str(late))
     assert main.status == 1 and "ValueError: no films" in main.errors
     assert other.status == 3
     assert "process 0 failed (stage curate): ValueError: no films" in other.output
