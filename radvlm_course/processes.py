@@ -148,7 +148,7 @@ def report_failure(error: BaseException, what: str = "") -> None:
     try:
         if not _store().check([_FAILURE]):
             _store().set(_FAILURE, text)
-            if main_process() and not _kept_by_launcher():
+            if main_process() and not _kept_by_launcher() and isinstance(error, Exception):  # Ctrl-C reaches all
                 _let_others_see()
     except (RuntimeError, OSError):  # the store is gone, and with it the launcher, which ends the others
         return

@@ -11,11 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from radvlm_course.models.compute import Assumptions, StageTime, known_cards, stage_time
-from radvlm_course.models.memory import GIB, StageMemory, stage_memory
+from radvlm_course.models.memory import GIB, LARGE_FILM, StageMemory, film_of, stage_memory
 from radvlm_course.profile_differences import differences, shown
 from radvlm_course.profiles import load_profile
 
-__all__ = ["TIER_CARDS", "TierCost", "batch_table", "beside", "cost_table", "tier_costs", "with_token_rate"]
+__all__ = [
+    "TIER_CARDS",
+    "TierCost",
+    "batch_table",
+    "beside",
+    "cost_table",
+    "tier_costs",
+    "token_budgets",
+    "with_token_rate",
+]
 
 # The card that stands for a tier: one of its size that people have.
 TIER_CARDS = {
@@ -110,6 +119,17 @@ def beside(tier: str, other: str, keys: Sequence[str]) -> tuple[list[str], list[
     reasons = {row.key: row.reason for row in differences(load_profile(tier))}
     rows = [[key, shown(found[key].paper), shown(found[key].here), reasons.get(key, "")] for key in keys]
     return ["setting", other, tier, "why it is not the paper's"], rows
+
+
+def token_budgets(tier: str, stage: str, limits: Mapping[str, int]) -> tuple[dict[str, int], dict[str, float]]:
+    """What a limit of pixels does: visual tokens of a large film, and GB (2**30 bytes) on each GPU at the peak.
+
+    Args:
+        limits: name -> most pixels of a film.
+    """
+    profiles = {name: load_profile(tier, {"model.max_pixels": limit}) for name, limit in limits.items()}
+    tokens = {name: film_of(profile, stage, LARGE_FILM).tokens for name, profile in profiles.items()}
+    return tokens, {name: stage_memory(profile, stage).peak / GIB for name, profile in profiles.items()}
 
 
 def batch_table(stage: str = "grpo_reports") -> tuple[list[str], list[list[str]]]:

@@ -60,7 +60,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(capsys, tmp_path, monkeypatch
     def interrupted(course):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(stages._STAGES, "curate", interrupted)
+    monkeypatch.setitem(stages.STAGE_WORK, "curate", interrupted)
     assert main(["curate", "--runs-root", str(tmp_path)]) == 130
     assert "the same command goes on from there" in capsys.readouterr().err
 

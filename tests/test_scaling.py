@@ -5,8 +5,17 @@ from __future__ import annotations
 import pytest
 
 from radvlm_course.models.compute import known_cards
+from radvlm_course.models.memory import stage_memory
 from radvlm_course.profiles import available_profiles, load_profile
-from radvlm_course.scaling import TIER_CARDS, batch_table, beside, cost_table, tier_costs, with_token_rate
+from radvlm_course.scaling import (
+    TIER_CARDS,
+    batch_table,
+    beside,
+    cost_table,
+    tier_costs,
+    token_budgets,
+    with_token_rate,
+)
 
 
 def test_every_tier_with_a_gpu_has_a_card_of_its_size() -> None:
@@ -77,3 +86,10 @@ def test_two_tiers_beside_each_other_show_values_and_the_reason() -> None:
     assert rows[1][1:3] == ["laptop", "open_data"] and "open data" in rows[1][3]
     with pytest.raises(KeyError, match="seed"):
         beside("gpu-24gb", "laptop", ["seed"])
+
+
+def test_a_token_budget_has_the_tokens_of_a_large_film_and_the_memory_of_the_stage() -> None:
+    tokens, memory = token_budgets("gpu-24gb", "grpo_reports", {"none": 4096 * 4096, "512": 512 * 512})
+    assert tokens == {"none": 7680, "512": 238}
+    unchanged = stage_memory(load_profile("gpu-24gb"), "grpo_reports").peak / 2**30  # its limit is 512 x 512
+    assert memory["512"] == unchanged < memory["none"]

@@ -349,19 +349,13 @@ draw_leaderboard(leaderboard(scores, "report_generation", ["gleu"]), priors, "Re
 # Another metric, another order? The same models under three measures of boxes, and three of reports:
 
 # %%
-from radvlm_course.evaluation.tables import METRIC_TITLES
+from radvlm_course.evaluation.summary import of_task
 from radvlm_course.viz import dot_plot
 
-
-def panels(task, metrics):
-    kept = {name: item.tasks[task] for name, item in scores.items() if task in item.tasks}
-    return {name: {METRIC_TITLES[m]: found[m] for m in metrics} for name, found in kept.items()}
-
-
-dot_plot(panels("abnormality_grounding", ["soft_f1", "map50", "map50_paper"]), baselines=priors)
+dot_plot(of_task(scores, "abnormality_grounding", ["soft_f1", "map50", "map50_paper"]), baselines=priors)
 
 # %%
-dot_plot(panels("report_generation", ["gleu", "finding_f1_micro", "finding_side_f1_micro"]), baselines=priors)
+dot_plot(of_task(scores, "report_generation", ["gleu", "finding_f1_micro", "finding_side_f1_micro"]), baselines=priors)
 
 # %% [markdown]
 # The same boxes under **COCO's tool**, which has a column for every size of box. Small is below 1% of the film's
@@ -564,20 +558,14 @@ draw_finding_errors(facts, "grpo_reports: the findings of its reports")
 # And what training changed: the film on which GRPO gained most GLEU and the one on which it lost most.
 
 # %%
-after, before = "grpo_reports", start
-by_id = {name: {case.example.id: case for case in found} for name, found in said.items()}
-order = sorted(by_id[after], key=lambda key: (by_id[after][key].value - by_id[before][key].value, key))
+from radvlm_course.evaluation.errors import by_gain
+from radvlm_course.viz.errors import draw_report_change
 
-
-def beside(key):
-    pair = {f"{name}, GLEU {by_id[name][key].value:.2f}": by_id[name][key].response for name in (before, after)}
-    return draw_findings(pair, examples[key].answer, report_findings, examples[key].image_path)
-
-
-beside(order[-1])
+changed = by_gain(said[start], said["grpo_reports"])
+draw_report_change(dict(zip((start, "grpo_reports"), changed[-1], strict=True)), "GLEU", report_findings)
 
 # %%
-beside(order[0])
+draw_report_change(dict(zip((start, "grpo_reports"), changed[0], strict=True)), "GLEU", report_findings)
 
 # %% [markdown]
 # ## 12. Beside the paper's tables
@@ -705,6 +693,7 @@ draw_answers(experiments["cross_task"])
 
 # %%
 from radvlm_course.evaluation.summary import verdict
+from radvlm_course.evaluation.tables import METRIC_TITLES
 
 main = ("soft_f1", "map50", "gleu", "rouge_l", "finding_f1_micro", "finding_side_f1_micro")
 for name, tasks in differences.items():

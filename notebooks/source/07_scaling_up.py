@@ -187,23 +187,17 @@ draw_memory(tried, dict.fromkeys(tried, 24), "gpu-24gb, GRPO on reports: one set
 # of each 32 x 32 of them, unless a limit shrinks the film first.
 
 # %%
-from radvlm_course.models.memory import LARGE_FILM
-from radvlm_course.models.token_budget import QWEN3_VL_MAX_PIXELS, film_tokens
+from radvlm_course.models.token_budget import QWEN3_VL_MAX_PIXELS
+from radvlm_course.scaling import token_budgets
 from radvlm_course.viz.scaling import draw_token_budget
 
-sides = {"no limit": None, "1024 x 1024": 1024, "672 x 672": 672, "512 x 512": 512, "256 x 256": 256}
-limits = {name: side * side if side else QWEN3_VL_MAX_PIXELS for name, side in sides.items()}
-tokens = {name: film_tokens(LARGE_FILM, limit, min(limit, 65536)).tokens for name, limit in limits.items()}
-memory = {
-    name: stage_memory(load_profile("gpu-24gb", {"model.max_pixels": limit}), "grpo_reports").peak / GIB
-    for name, limit in limits.items()
-}
-draw_token_budget(tokens, memory, "gpu-24gb, GRPO on reports")
+limits = {"Qwen3-VL's own": QWEN3_VL_MAX_PIXELS} | {f"{side} x {side}": side**2 for side in (1024, 672, 512, 256)}
+draw_token_budget(*token_budgets("gpu-24gb", "grpo_reports", limits), "gpu-24gb, GRPO on reports")
 
 # %% [markdown]
-# Without a limit one film is 7,680 tokens, and the cache of 64 completions alone would not fit any
-# card. With too low a limit a nodule is smaller than a patch. The paper takes 512 x 512 in SFT and
-# 672 x 672 in RL.
+# Under Qwen3-VL's own limit, which no film reaches, one is 7,680 tokens, and the cache of 64
+# completions alone would not fit any card. With too low a limit a nodule is smaller than a patch. The
+# paper takes 512 x 512 in SFT and 672 x 672 in RL.
 #
 # ## 4. Where the time goes
 #

@@ -19,7 +19,7 @@ from radvlm_course.evaluation.predictions import read_predictions
 from radvlm_course.evaluation.score import load_scores
 from radvlm_course.records import Example
 
-__all__ = ["BOX_ERRORS", "FINDING_ERRORS", "Case", "box_error", "finding_errors", "read_cases"]
+__all__ = ["BOX_ERRORS", "FINDING_ERRORS", "Case", "box_error", "by_gain", "finding_errors", "read_cases"]
 
 BOX_ERRORS = ("right", "partly right", "near miss", "other side", "elsewhere", "nothing written", "nothing to find")
 """``right``: every true box is found at IoU 0.5 and nothing else is written; where there is nothing to find, nothing is
@@ -74,6 +74,19 @@ def read_cases(
     said = {line.example_id: line.response for line in lines}
     cases = [Case(examples[r["example_id"]], said[r["example_id"]], r, float(r[metric])) for r in rows]
     return sorted(cases, key=lambda case: (case.value, case.example.id))
+
+
+def by_gain(before: Sequence[Case], after: Sequence[Case]) -> list[tuple[Case, Case]]:
+    """Answers of two models to the same examples, the one that lost most first, equal ones in the order of their ids.
+
+    Raises:
+        ValueError: the two did not answer the same examples.
+    """
+    first, second = ({case.example.id: case for case in cases} for cases in (before, after))
+    if first.keys() != second.keys():
+        raise ValueError(f"expected the same examples, found {len(first.keys() ^ second.keys())} that one side lacks")
+    order = sorted(first, key=lambda key: (second[key].value - first[key].value, key))
+    return [(first[key], second[key]) for key in order]
 
 
 def _folder_of(folder: Path, model: str) -> str:

@@ -7,14 +7,15 @@ patients would bring (:func:`verdict`)? Nothing is computed again here.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from radvlm_course.evaluation.score import Scores, load_scores
 from radvlm_course.evaluation.statistics import Interval
+from radvlm_course.evaluation.tables import METRIC_TITLES
 
-__all__ = ["AgainstPrior", "against_prior", "is_prior", "read_scores", "verdict"]
+__all__ = ["AgainstPrior", "against_prior", "is_prior", "of_task", "read_scores", "verdict"]
 
 _ORDER = ("base", "sft_early", "sft", "cold_start", "grpo_grounding", "grpo_reports")
 
@@ -42,6 +43,16 @@ def read_scores(folder: str | os.PathLike[str]) -> dict[str, Scores]:
         return (-1 if is_prior(name) else _ORDER.index(name) if name in _ORDER else len(_ORDER)), name
 
     return {name: found[name] for name in sorted(found, key=place)}
+
+
+def of_task(scores: Mapping[str, Scores], task: str, metrics: Sequence[str]) -> dict[str, dict[str, Interval]]:
+    """Name -> title of a metric -> interval, of those that were asked the task: what ``dot_plot`` draws.
+
+    Raises:
+        KeyError: a metric that the task does not have.
+    """
+    asked = {name: item.tasks[task] for name, item in scores.items() if task in item.tasks}
+    return {name: {METRIC_TITLES.get(m, m): found[m] for m in metrics} for name, found in asked.items()}
 
 
 @dataclass(frozen=True)

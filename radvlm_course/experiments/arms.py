@@ -111,30 +111,34 @@ def run_arm(course: Course, arm: Arm, seed: int, budget: Budget, root: Path) -> 
         ValueError: the run has no prompts of the arm's tasks, or the folder holds an arm of other settings.
     """
     folder = root / arm.folder_name(seed, budget.steps)
+    settings = _settings(arm, seed, budget)
+    _keep(folder / "arm.json", settings)
     if (folder / "done.json").exists():
-        return _checked(folder, arm, seed, budget)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_json(folder / "arm.json", _settings(arm, seed, budget))
+        return folder
     started = time.perf_counter()
     loaded = _trained(course, arm, seed, budget, folder)
     _score(course, loaded, arm.thinking, budget, folder)
     _watch(course, arm, budget, folder)
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
-    _write_json(
-        folder / "done.json", {**_settings(arm, seed, budget), "seconds": round(time.perf_counter() - started, 1)}
-    )
+    _write_json(folder / "done.json", {**settings, "seconds": round(time.perf_counter() - started, 1)})
     return folder
 
 
 def score_start(course: Course, start: str, thinking: bool, budget: Budget, root: Path) -> Path:
-    """Score a model before its training as arms are scored. Returns the folder of ``test`` and ``watched/step-0``."""
+    """Score a model before its training as arms are scored. Returns the folder of ``test`` and ``watched/step-0``.
+
+    Raises:
+        ValueError: the folder holds scores over another number of examples.
+    """
     folder = start_folder(root, start, thinking)
+    asked = {"test_examples": budget.test_examples, "watched_examples": budget.watched_examples}
+    _keep(folder / "start.json", {"start": start, "thinking": thinking, **asked})
     if not (folder / "done.json").exists():
         loaded = _load(course, _model_of(course, start))
         _score(course, loaded, thinking, budget, folder)
         _score_watched(course, loaded, thinking, budget, folder / "watched" / "step-0", (GROUNDING, REPORTS))
-        _write_json(folder / "done.json", {"start": start, "thinking": thinking, **dataclasses.asdict(budget)})
+        _write_json(folder / "done.json", {"start": start, "thinking": thinking})
     return folder
 
 
@@ -257,15 +261,23 @@ def _settings(arm: Arm, seed: int, budget: Budget) -> dict[str, Any]:
     return json.loads(json.dumps({"arm": own, "seed": seed, "budget": shared}))
 
 
-def _checked(folder: Path, arm: Arm, seed: int, budget: Budget) -> Path:
-    found = json.loads((folder / "done.json").read_text(encoding="utf-8"))
-    for name, value in _settings(arm, seed, budget).items():
+def _keep(path: Path, settings: dict[str, Any]) -> None:
+    """Begin a folder with its settings, or hold them against those that it began with.
+
+    Raises:
+        ValueError: they differ; names the first that does.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_json(path, settings)
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in settings.items():
         if found[name] != value:
             raise ValueError(
-                f"{folder} holds a training with {name} {found[name]}, asked for {value}: remove the folder "
-                "to train it anew"
+                f"{path.parent} holds a training with {name} {found[name]}, asked for {value}: remove the folder to "
+                "train it anew"
             )
-    return folder
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

@@ -1,9 +1,10 @@
 """Every arm of the experiments at the paper's size: the same start, tasks, mode and reward, as settings of ``paper``.
 
-One arm is one GRPO stage in a run of its own, started from a model that another run left (:data:`STARTING_RUNS`). Two
-things differ from the laptop. Where it trains on a stand-in for a reward that needs weights, the paper's stands here
-(:data:`REWARDS`, :data:`COMPARED_REWARDS`). And where it starts from half of its SFT only because the finished tiny
-model leaves GRPO nothing to gain, here the finished SFT is the start; the experiment that compares both has both.
+One arm is one GRPO stage in a run of its own, started from a model that is there
+(:data:`STARTING_COMMANDS` leave them). Two things differ from the laptop. Where it trains on a stand-in for a reward
+that needs weights, the paper's stands here (:data:`REWARDS`, :data:`COMPARED_REWARDS`). And where it starts from half
+of its SFT only because the finished tiny model leaves GRPO nothing to gain, here the finished SFT is the start; the
+experiment that compares both has both.
 
 The variant is the configuration in ``configs/verl`` of the same training on verl, the engine of the paper.
 """
@@ -22,11 +23,14 @@ from radvlm_course.experiments.catalogue import EXPERIMENTS
 from radvlm_course.profiles import load_profile
 from radvlm_course.rewards.choices import read_choices
 
-__all__ = ["PROFILE", "STARTING_RUNS", "AtScale", "StartingRun", "arms_at_scale", "at_scale", "scale_table"]
+__all__ = ["PROFILE", "STARTING_COMMANDS", "AtScale", "arms_at_scale", "at_scale", "scale_table"]
 
 PROFILE = "paper"
 LONGEST = 4096  # new tokens of the thinking variants
-WHOLE, EARLY = "paper", "paper-early"  # names of runs
+WHOLE = "paper"  # name of the run that leaves the models to start from
+MODEL = "Qwen/Qwen3-VL-8B-Instruct"
+EARLY_STEP = 2200  # half of SFT's 4,356 updates; the profile keeps a checkpoint every 200
+EARLY = f"models/{WHOLE}-early"
 
 # What the laptop trains on -> the paper's reward; the second in the experiment that compares rewards.
 REWARDS = {"gleu": "radcliq", "soft_f1": "soft_f1"}
@@ -37,7 +41,7 @@ STARTS = {  # what an arm starts from -> (setting, in words, family of the verl 
     "general, thinking": ("Qwen/Qwen3-VL-8B-Thinking", "no SFT, thinking", "qwen3vl"),
     "finished": (f"runs/{WHOLE}/sft/model", "SFT", "radvlm"),
     "thinking": (f"runs/{WHOLE}/cold_start/model", "cold start", "radvlm"),
-    "early": (f"runs/{EARLY}/sft_early/model", "early SFT", "radvlm"),
+    "early": (EARLY, "early SFT", "radvlm"),
 }
 
 # The paper does not give the second SFT's numbers: one pass in batches of 32, as in a public log; else the first one's.
@@ -54,19 +58,6 @@ COLD_START: dict[str, Any] = {
         "gradient_checkpointing": True,
     },
 }
-
-
-@dataclass(frozen=True)
-class StartingRun:
-    """A run that leaves models to start from: its last stage, and what it sets."""
-
-    stage: str
-    run: str
-    overrides: dict[str, Any]
-
-    def command(self) -> str:
-        """The command, to be started as the profile says."""
-        return _command(self.stage, self.run, self.overrides)
 
 
 @dataclass(frozen=True)
@@ -127,7 +118,7 @@ def scale_table() -> str:
     lines = ["| experiment | arm | run | verl variant |", "|---|---|---|---|"]
     for name, arms in found.items():
         lines += [f"| `{name}` | {arm} | `{each.run}` | {_shown_variant(each)} |" for arm, each in arms.items()]
-    commands = [f"# leaves {leaves}\n{run.command()}" for leaves, run in STARTING_RUNS.items()]
+    commands = [f"# leaves {leaves}\n{command}" for leaves, command in STARTING_COMMANDS.items()]
     commands += dict.fromkeys(each.command() for arms in found.values() for each in arms.values())
     return "\n".join([*lines, "", "```", *commands, "```"]) + "\n"
 
@@ -162,9 +153,7 @@ def _shown_variant(found: AtScale) -> str:
     if not found.variant:
         return "none"
     start = found.overrides[f"{found.stage}.start"]
-    return f"`{found.variant}`" + (
-        f" with `actor_rollout_ref.model.path={start}`" if start == STARTS["early"][0] else ""
-    )
+    return f"`{found.variant}`" + (f" with `course.model={start}`" if start == EARLY else "")
 
 
 def _command(stage: str, run: str, overrides: Mapping[str, Any]) -> str:
@@ -177,9 +166,11 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-STARTING_RUNS = {
-    f"{STARTS['finished'][0]} and {STARTS['thinking'][0]}": StartingRun(
-        "cold_start", WHOLE, {"cold_start": COLD_START}
+# What they leave -> the command. FSDP saves checkpoints in pieces, so the early model is put together afterwards.
+STARTING_COMMANDS = {
+    f"{STARTS['finished'][0]} and {STARTS['thinking'][0]}": _command("cold_start", WHOLE, {"cold_start": COLD_START}),
+    EARLY: (
+        f"python -m radvlm_course convert-checkpoint runs/{WHOLE}/sft/checkpoint-{EARLY_STEP} {EARLY} --like {MODEL} "
+        "--precision float32"
     ),
-    STARTS["early"][0]: StartingRun("sft", EARLY, {"sft.early_step": 2200}),  # half of 4,356, a multiple of 200
 }

@@ -40,14 +40,16 @@ _DIGEST = "results"  # the text in a PNG that holds the digest
 
 def all_stored() -> dict[str, Results]:
     """What the package has of finished experiments, in the catalogue's order."""
-    folder = resources.files("radvlm_course.experiments") / "stored"
-    paths = {name: folder / f"{name}.json" for name in EXPERIMENTS}
-    return {name: load_results(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.is_file()}
+    folder = Path(str(resources.files("radvlm_course.experiments"))) / "stored"
+    return _read({name: folder / f"{name}.json" for name in EXPERIMENTS})
 
 
 def finished_in(run: Path) -> dict[str, Results]:
     """The experiments that a run folder has results of, in the catalogue's order."""
-    paths = {name: run / "experiments" / name / "results.json" for name in EXPERIMENTS}
+    return _read({name: run / "experiments" / name / "results.json" for name in EXPERIMENTS})
+
+
+def _read(paths: Mapping[str, Path]) -> dict[str, Results]:
     return {name: load_results(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.is_file()}
 
 
@@ -111,12 +113,12 @@ def picture_digest(path: Path) -> str:
 
 def total_seconds(found: Mapping[str, Results]) -> float:
     """Seconds of all trainings with their scoring, by the clock; what two experiments share counts once."""
-    trainings: dict[tuple[str, ...], float] = {}
+    trainings: dict[str, float] = {}
     for name, results in found.items():
         arms = {arm.name: arm for arm in EXPERIMENTS[name].arms}
         for arm, seconds in results.seconds.items():
-            key = (arms[arm].folder_name(0, results.budget.steps),)
-            trainings[key] = seconds * len(results.budget.seeds)
+            folder = arms[arm].folder_name(0, results.budget.steps)
+            trainings[folder] = seconds * len(results.budget.seeds)
     return sum(trainings.values())
 
 

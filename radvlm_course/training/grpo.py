@@ -80,18 +80,8 @@ def run_grpo(
     judges = build_rewards(choices)
     folder = Path(folder)
     freeze_vision_tower(model, freeze_vision)
-    never = never_sampled_token_ids(processor.tokenizer)
-    config = GRPOConfig(
-        output_dir=str(folder),
-        remove_unused_columns=False,
-        report_to=[],
-        log_completions=True,
-        num_completions_to_print=0,
-        generation_kwargs=_without(never, with_vllm=options.get("use_vllm", False)),
-        seed=seed,
-        data_seed=seed,
-        **{"reward_weights": [choice.weight for choice in choices], **options},
-    )
+    weights = [choice.weight for choice in choices]
+    config = _config(folder, {"reward_weights": weights, **options}, processor, seed)
     by_id = {example.id: example for example in examples}
     checkpoint = checkpoint_to_resume(folder, model)
     with contextlib.ExitStack() as stack:
@@ -112,17 +102,39 @@ def run_grpo(
             )
     if config.use_vllm:
         trainer.add_callback(check_prompts(trainer.vllm_generation, processor, folder))
-    visual = qwen(model).model.visual
-    if isinstance(visual, EncodeOnceVisionModel):
-        if trainer.ref_model is not None:
-            speed_up_vision(trainer.accelerator.unwrap_model(trainer.ref_model))  # TRL loads it anew
-        if not config.use_vllm and config.world_size == 1 and not checkpoint:
-            trainer.add_callback(EncodesOnce(visual))
+    _share_films(trainer, model, resumed=bool(checkpoint))
     take_up_adapter(model, checkpoint)
     show_progress(trainer)
     sum_gradients_in_float32(trainer)
     trainer.train(resume_from_checkpoint=checkpoint)
     return trainer
+
+
+def _config(folder: Path, options: dict[str, Any], processor: ImageOnlyQwen3VLProcessor, seed: int) -> GRPOConfig:
+    """TRL's settings: those of the stage, and the profile's."""
+    never = never_sampled_token_ids(processor.tokenizer)
+    return GRPOConfig(
+        output_dir=str(folder),
+        remove_unused_columns=False,
+        report_to=[],
+        log_completions=True,
+        num_completions_to_print=0,
+        generation_kwargs=_without(never, with_vllm=options.get("use_vllm", False)),
+        seed=seed,
+        data_seed=seed,
+        **options,
+    )
+
+
+def _share_films(trainer: GRPOTrainer, model: TrainedModel, resumed: bool) -> None:
+    """Where films are encoded once: by the reference too, and with a check that it happens."""
+    visual = qwen(model).model.visual
+    if not isinstance(visual, EncodeOnceVisionModel):
+        return
+    if trainer.ref_model is not None:
+        speed_up_vision(trainer.accelerator.unwrap_model(trainer.ref_model))  # TRL loads it anew
+    if not trainer.args.use_vllm and trainer.args.world_size == 1 and not resumed:
+        trainer.add_callback(EncodesOnce(visual))
 
 
 def _without(tokens: list[int], with_vllm: bool) -> dict[str, Any]:

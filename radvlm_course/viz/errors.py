@@ -24,7 +24,7 @@ from radvlm_course.viz.boxes import gallery
 from radvlm_course.viz.findings import FindingsOf, draw_findings
 from radvlm_course.viz.widgets import Interactive
 
-__all__ = ["ErrorBrowser", "draw_box_errors", "draw_finding_errors"]
+__all__ = ["ErrorBrowser", "draw_box_errors", "draw_finding_errors", "draw_report_change"]
 
 ALL = "all labels"
 _FILMS, _WIDTH = 8, 1.9  # on a page; inches
@@ -33,6 +33,22 @@ _BOX_COLOURS = dict(
 )
 _FINDING_COLOURS = dict(zip(FINDING_ERRORS, ("#009E73", "#F0C64A", style.TRUTH, style.PREDICTION), strict=True))
 _ROW = 0.34  # inches
+
+
+def draw_report_change(cases: Mapping[str, Case], metric: str, findings_of: FindingsOf) -> Figure:
+    """What several models wrote about one film, with their scores, the findings highlighted.
+
+    Args:
+        cases: model -> its answer, all to the same example. metric: title of what they were scored by.
+
+    Raises:
+        ValueError: the answers are to different examples.
+    """
+    if len(names := sorted({case.example.id for case in cases.values()})) != 1:
+        raise ValueError(f"expected answers to one example, found {', '.join(names) or 'none'}")
+    example = next(iter(cases.values())).example
+    responses = {f"{model}, {metric} {case.value:.2f}": case.response for model, case in cases.items()}
+    return draw_findings(responses, example.answer, findings_of, example.image_path)
 
 
 class ErrorBrowser(Interactive):

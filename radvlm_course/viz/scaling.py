@@ -59,7 +59,7 @@ def draw_memory(memories: Mapping[str, StageMemory], card_gb: Mapping[str, float
     figure, axes = _stacked_bars(bars, "GB on each GPU", title)
     for position, name in enumerate(bars):
         end = card_gb[name]
-        axes.plot([end, end], [position - 0.42, position + 0.42], color=style.INK, linewidth=2, gid="card")
+        axes.plot([end, end], [position - 0.42, position + 0.42], color=style.INK, linewidth=2)
         beside = max(end, sum(bars[name].values()))
         axes.annotate(f" card: {end:g} GB", (beside, position), fontsize=8, va="center")
     axes.set_xlim(0, 1.16 * max([*card_gb.values(), *(sum(parts.values()) for parts in bars.values())]))
@@ -157,7 +157,7 @@ def _stacked_bars(bars: Mapping[str, Mapping[str, float]], unit: str, title: str
         other = sum(value for part, value in parts.items() if part not in names)
         for part, value in [*((name, parts.get(name, 0.0)) for name in names), ("other", other)]:
             if value:
-                axes.barh(position, value, left=left, color=colours[part], height=0.7, edgecolor="white", gid=part)
+                axes.barh(position, value, left=left, color=colours[part], height=0.7, edgecolor="white")
                 drawn.append(part)
             left += value
     axes.set_yticks(range(len(bars)), [style.printable(name) for name in bars])

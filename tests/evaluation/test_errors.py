@@ -6,7 +6,9 @@ from radvlm_course.boxes import Box, format_boxes
 from radvlm_course.evaluation.errors import (
     BOX_ERRORS,
     FINDING_ERRORS,
+    Case,
     box_error,
+    by_gain,
     finding_errors,
     read_cases,
 )
@@ -97,3 +99,17 @@ def test_what_is_not_there_is_named(folder):
         read_cases(path, "sft", {"a": examples["a"], "c": examples["c"]}, "abnormality_grounding", "soft_f1")
     with pytest.raises(FileNotFoundError, match="scores of 'none', found those of prior: mean box, sft"):
         read_cases(path, "none", examples, "abnormality_grounding", "soft_f1")
+
+
+def test_pairs_of_answers_come_by_what_was_gained():
+    def answers(**values):
+        return [Case(example(name, TRUE), name, {}, value) for name, value in values.items()]
+
+    pairs = by_gain(answers(a=0.5, b=0.2, c=0.9), answers(c=0.9, b=0.8, a=0.1))
+    assert [(before.example.id, before.value, after.value) for before, after in pairs] == [
+        ("a", 0.5, 0.1),
+        ("c", 0.9, 0.9),
+        ("b", 0.2, 0.8),
+    ]
+    with pytest.raises(ValueError, match="found 1 that one side lacks"):
+        by_gain(answers(a=0.5), answers(a=0.5, b=0.1))

@@ -6,7 +6,7 @@ from radvlm_course.boxes import Box, format_box
 from radvlm_course.evaluation.predictions import Prediction
 from radvlm_course.evaluation.score import score
 from radvlm_course.evaluation.statistics import Interval
-from radvlm_course.evaluation.summary import against_prior, is_prior, read_scores, verdict
+from radvlm_course.evaluation.summary import against_prior, is_prior, of_task, read_scores, verdict
 from radvlm_course.records import Example
 
 TRUE, NEAR, FAR = Box(0.2, 0.2, 0.4, 0.4), Box(0.2, 0.2, 0.4, 0.5), Box(0.7, 0.7, 0.9, 0.9)
@@ -62,3 +62,12 @@ def test_a_verdict_needs_the_whole_interval_on_one_side():
     assert verdict(Interval(-0.1, -0.2, -0.01, 9, 9)) == "worse"
     assert verdict(Interval(0.1, 0.0, 0.2, 9, 9)) == "not shown"
     assert verdict(Interval(0.1, float("nan"), float("nan"), 1, 1)) == "not shown"
+
+
+def test_metrics_of_a_task_have_their_titles_and_those_that_were_not_asked_are_left_out(folder):
+    scores = read_scores(folder)
+    found = of_task(scores, TASK, ["soft_f1"])
+    assert found["sft"] == {"soft-F1": scores["sft"].tasks[TASK]["soft_f1"]} and set(found) == set(scores)
+    assert of_task(scores, "report_generation", ["gleu"]) == {}
+    with pytest.raises(KeyError):
+        of_task(scores, TASK, ["gleu"])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from importlib import resources
 
 import pytest
 
 from radvlm_course.cli import _overrides, build_parser
 from radvlm_course.experiments.arms import Arm
-from radvlm_course.experiments.at_scale import STARTING_RUNS, arms_at_scale, at_scale, scale_table
+from radvlm_course.experiments.at_scale import EARLY, STARTING_COMMANDS, arms_at_scale, at_scale, scale_table
 from radvlm_course.experiments.catalogue import EXPERIMENTS
 from radvlm_course.profiles import load_profile
 from radvlm_course.readiness import check_profile
@@ -22,9 +23,15 @@ def arm_of(name: str, arm: str) -> Arm:
     return next(each for each in EXPERIMENTS[name].arms if each.name == arm)
 
 
-@pytest.mark.parametrize(("name", "arm", "found"), EVERY, ids=IDS)
-def test_an_arm_is_a_valid_stage_of_the_papers_profile(name, arm, found, monkeypatch) -> None:
+@pytest.fixture
+def shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As launched: 32 processes that share the weights out by FSDP (the header of the profile)."""
     monkeypatch.setenv("WORLD_SIZE", "32")
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+
+
+@pytest.mark.parametrize(("name", "arm", "found"), EVERY, ids=IDS)
+def test_an_arm_is_a_valid_stage_of_the_papers_profile(name, arm, found, shared_out) -> None:
     profile = load_profile("paper", found.overrides)
     settings, laptop = getattr(profile, found.stage), arm_of(name, arm)
     check_profile(profile)
@@ -59,18 +66,26 @@ def test_one_run_is_one_command_in_all_experiments() -> None:
     assert len({found.run for _, _, found in EVERY}) == len({found.command() for _, _, found in EVERY})
 
 
-def test_the_runs_that_leave_the_starts_are_valid_and_leave_what_the_arms_start_from(monkeypatch) -> None:
-    left = set()
-    for leaves, run in STARTING_RUNS.items():
-        profile = load_profile("paper", run.overrides)
-        left |= set(leaves.split(" and "))
-        assert shlex.split(run.command())[3:5] == [run.stage, "--profile"]
-        assert profile.cold_start is not None or run.stage == "sft"
-        monkeypatch.setenv("WORLD_SIZE", "32")
-        check_profile(profile)
-        assert profile.sft.has_early_model() == ("early" in run.run)
+def test_the_commands_that_leave_the_starts_are_valid_and_leave_what_the_arms_start_from(shared_out) -> None:
+    left = {folder for leaves in STARTING_COMMANDS for folder in leaves.split(" and ")}
     folders = {found.overrides[f"{found.stage}.start"] for _, _, found in EVERY}
-    assert {start for start in folders if start.startswith("runs/")} == left
+    assert {start for start in folders if start.startswith(("runs/", "models/"))} == left
+    trained, converted = (build_parser().parse_args(shlex.split(command)[3:]) for command in STARTING_COMMANDS.values())
+    assert (trained.command, trained.profile, trained.run) == ("cold_start", "paper", "paper")
+    profile = load_profile("paper", _overrides(trained))
+    assert profile.cold_start is not None
+    check_profile(profile)
+    assert (converted.command, converted.output) == ("convert-checkpoint", EARLY)
+    assert converted.like == profile.model.name_or_path
+    step = int(converted.folder.removeprefix("runs/paper/sft/checkpoint-"))
+    assert step % profile.sft.trainer["save_steps"] == 0
+    pairs, batch = 1_115_021, 512
+    assert step / (profile.sft.trainer["num_train_epochs"] * pairs / batch) == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("variant", sorted({found.variant for _, _, found in EVERY} - {""}))
+def test_every_variant_is_a_configuration_for_verl(variant: str) -> None:
+    assert (resources.files("radvlm_course") / "configs" / "verl" / f"{variant}.yaml").is_file()
 
 
 def test_the_papers_variants_stand_where_the_laptop_has_their_counterpart() -> None:
@@ -102,4 +117,4 @@ def test_the_table_names_every_arm_and_gives_each_command_once() -> None:
     table = scale_table()
     assert all(f"| `{name}` | {arm} | `{found.run}` |" in table for name, arm, found in EVERY)
     commands = [line for line in table.splitlines() if line.startswith("python -m")]
-    assert len(commands) == len(set(commands)) == len({found.run for _, _, found in EVERY}) + len(STARTING_RUNS)
+    assert len(commands) == len(set(commands)) == len({found.run for _, _, found in EVERY}) + len(STARTING_COMMANDS)

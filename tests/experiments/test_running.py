@@ -16,7 +16,16 @@ import psutil
 import pytest
 
 from radvlm_course.experiments import command
-from radvlm_course.experiments.arms import GROUNDING, REPORTS, Arm, Budget, run_arm, trainer_options, watched_scores
+from radvlm_course.experiments.arms import (
+    GROUNDING,
+    REPORTS,
+    Arm,
+    Budget,
+    run_arm,
+    score_start,
+    trainer_options,
+    watched_scores,
+)
 from radvlm_course.experiments.catalogue import Experiment, Question
 from radvlm_course.experiments.results import collect, load_results
 from radvlm_course.experiments.running import arm_folders, run_experiment
@@ -95,6 +104,22 @@ def test_a_finished_arm_is_not_run_again_and_one_of_other_settings_is_refused(co
     assert (folder / "done.json").stat().st_mtime_ns == before
     with pytest.raises(ValueError, match="holds a training with budget"):
         run_arm(course, DIRECT, 0, Budget(steps=2, seeds=(0,)), finished)
+
+
+def test_a_training_that_was_killed_is_not_taken_up_with_other_settings(course: Course, finished: Path) -> None:
+    folder = finished / BOTH.folder_name(0, 2)
+    done = folder / "done.json"
+    kept = done.read_bytes()
+    done.unlink()
+    with pytest.raises(ValueError, match="holds a training with arm"):
+        run_arm(course, dataclasses.replace(BOTH, reward={"soft_f1": 1.0, "gleu": 0.5}), 0, BUDGET, finished)
+    done.write_bytes(kept)
+
+
+def test_a_start_that_was_scored_over_other_films_is_refused(course: Course, finished: Path) -> None:
+    more = dataclasses.replace(BUDGET, test_examples=4)
+    with pytest.raises(ValueError, match="holds a training with test_examples 3, asked for 4"):
+        score_start(course, "sft_early", False, more, finished)
 
 
 def test_two_experiments_that_want_the_same_training_share_it(course: Course, finished: Path) -> None:

@@ -8,7 +8,7 @@ from radvlm_course.boxes import Box, format_boxes
 from radvlm_course.evaluation.errors import Case, finding_errors
 from radvlm_course.phantoms import report_findings
 from radvlm_course.records import Example
-from radvlm_course.viz.errors import ALL, ErrorBrowser, draw_box_errors, draw_finding_errors
+from radvlm_course.viz.errors import ALL, ErrorBrowser, draw_box_errors, draw_finding_errors, draw_report_change
 
 TRUE, MIRRORED = Box(0.1, 0.1, 0.4, 0.4), Box(0.6, 0.1, 0.9, 0.4)
 
@@ -104,3 +104,13 @@ def test_the_findings_of_reports_add_up_to_n(helpers):
     assert helpers.inside(figure)
     with pytest.raises(ValueError, match="at least one finding"):
         draw_finding_errors({})
+
+
+def test_reports_of_one_film_stand_below_each_other_with_their_scores(folder, helpers):
+    before, after = reports()["m"]
+    for case in (before, after):
+        object.__setattr__(case.example, "image_path", str(folder / "film.png"))
+    figure = draw_report_change({"start": before, "trained": after}, "GLEU", report_findings)
+    assert {"start, GLEU 0.10", "trained, GLEU 0.90"} <= set(helpers.texts(figure))
+    with pytest.raises(ValueError, match="answers to one example, found e0, r"):
+        draw_report_change({"start": before, "other": boxed(0, 0.0, None, "nodule")}, "GLEU", report_findings)
